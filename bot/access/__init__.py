@@ -1,0 +1,1 @@
+"""Who may do what, on what: one pure decision that returns its reason."""

@@ -1,0 +1,86 @@
+"""The one runner of everything that runs for ever.
+
+A loop is a `step()` that does what is due and says how long it can wait. The
+runner calls it, waits, wakes early when told to, and survives outages and bugs;
+a test calls the step itself until it is idle.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import NoReturn
+
+from bot.core.errors import LostLeadershipError, UnavailableError
+
+AT_ONCE = timedelta(0)
+"""Said by a step that has more to do."""
+
+Step = Callable[[], Awaitable[timedelta | None]]
+"""Does what is due; returns how long it can wait, or None: until it is woken."""
+
+_log = logging.getLogger(__name__)
+
+
+class Loop:
+    """One step, called again and again by one task."""
+
+    def __init__(
+        self,
+        name: str,
+        step: Step,
+        *,
+        longest_wait: timedelta = timedelta(seconds=30),
+        longest_backoff: timedelta = timedelta(seconds=30),
+    ) -> None:
+        """Take the step; `longest_wait` bounds how long a lost wake-up can go unnoticed."""
+        self.name = name
+        self._step = step
+        self._longest_wait = longest_wait
+        self._longest_backoff = longest_backoff
+        self._woken = asyncio.Event()
+        self._failures = 0
+
+    def wake(self) -> None:
+        """Have the step run soon; many calls before it runs are one."""
+        self._woken.set()
+
+    async def run(self) -> NoReturn:
+        """Run until cancelled. Raises only `LostLeadershipError`."""
+        while True:
+            self._woken.clear()
+            wait = await self._guarded_step()
+            if wait <= AT_ONCE:
+                await asyncio.sleep(0)
+                continue
+            try:
+                async with asyncio.timeout(wait.total_seconds()):
+                    await self._woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _guarded_step(self) -> timedelta:
+        try:
+            wait = await self._step()
+        except LostLeadershipError:
+            raise
+        except UnavailableError as error:
+            if self._failures == 0:
+                _log.warning("loop_waits", extra={"loop": self.name, "why": str(error)})
+            return self._backoff()
+        except Exception:
+            reference = secrets.token_hex(4)
+            _log.exception("loop_failed", extra={"loop": self.name, "reference": reference})
+            return self._backoff()
+        if self._failures:
+            _log.info("loop_recovered", extra={"loop": self.name, "failures": self._failures})
+        self._failures = 0
+        return self._longest_wait if wait is None else min(wait, self._longest_wait)
+
+    def _backoff(self) -> timedelta:
+        self._failures += 1
+        ceiling = min(0.5 * 2 ** min(self._failures, 10), self._longest_backoff.total_seconds())
+        # A wake-up during an outage would make a busy loop; the jitter is no secret.
+        return timedelta(seconds=ceiling * random.uniform(0.5, 1))  # noqa: S311

@@ -1,0 +1,1 @@
+"""The same app against a simulated Discord."""

@@ -1,0 +1,1 @@
+"""The configuration tree: load, check, explain, schema."""

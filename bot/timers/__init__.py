@@ -1,0 +1,1 @@
+"""Due times as rows, and the loop that claims them."""
