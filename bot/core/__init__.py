@@ -1,1 +1,1 @@
-"""What everything stands on: clock, ids, durations, matchers, errors, the loop runner; standard library only."""
+"""What everything stands on: clock, durations, matchers, errors, the loop runner; standard library only."""

@@ -70,7 +70,7 @@ class Loop:
             if self._failures == 0:
                 _log.warning("loop_waits", extra={"loop": self.name, "why": str(error)})
             return self._backoff()
-        except Exception:
+        except Exception:  # noqa: BLE001 — a bug in one step must not end the loop; it is logged whole
             reference = secrets.token_hex(4)
             _log.exception("loop_failed", extra={"loop": self.name, "reference": reference})
             return self._backoff()

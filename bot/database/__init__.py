@@ -1,1 +1,1 @@
-"""The record's home: engines, transactions, leadership, migrations. Knows no table of its own but leadership and facts."""
+"""The record's home: engines, transactions, leadership, migrations, facts; the rooms declare their tables."""

@@ -1,0 +1,113 @@
+"""What every test may ask for: a database of each kind, a clock that is moved."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+from bot.database.engine import Database
+from bot.database.migrate import upgrade
+from tests.support.postgres import PostgresServer, create_database, drop_database, find_programs
+
+POSTGRES = "MACHINE_TEST_POSTGRES"
+_started: list[PostgresServer] = []
+
+
+def pytest_configure(config):
+    """Start one PostgreSQL before the workers of xdist inherit its address."""
+    if hasattr(config, "workerinput") or os.environ.get(POSTGRES) or config.option.collectonly:
+        return
+    programs = find_programs()
+    if programs is None:
+        return
+    server = PostgresServer(programs)
+    server.start()
+    _started.append(server)
+    os.environ[POSTGRES] = server.url
+
+
+def pytest_unconfigure(config):
+    for server in _started:
+        server.remove()
+        os.environ.pop(POSTGRES, None)
+    _started.clear()
+
+
+@pytest.fixture(scope="session")
+def postgres_url():
+    """The address of a PostgreSQL server; never missing in CI."""
+    url = os.environ.get(POSTGRES)
+    if url is None and os.environ.get("CI"):
+        pytest.fail("PostgreSQL is not installed: CI must have it")
+    if url is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    return url
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A migrated SQLite file to copy."""
+    import asyncio  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("template") / "machine.db"
+
+    async def migrate():
+        async with Database(f"sqlite+aiosqlite:///{path}") as database:
+            await upgrade(database)
+
+    asyncio.run(migrate())
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url):
+    """The name of a migrated database to copy."""
+    import asyncio  # noqa: PLC0415
+
+    name = f"template_{uuid.uuid4().hex[:12]}"
+
+    async def migrate():
+        url = await create_database(postgres_url, name)
+        async with Database(url) as database:
+            await upgrade(database)
+
+    asyncio.run(migrate())
+    yield name
+    asyncio.run(drop_database(postgres_url, name))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request):
+    return request.param
+
+
+@pytest.fixture
+async def database_url(database_kind, request, tmp_path: Path):
+    """The address of a fresh migrated database of each kind."""
+    if database_kind == "sqlite":
+        path = tmp_path / "machine.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres_url")
+    template = request.getfixturevalue("migrated_postgres")
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield await create_database(server, name, template)
+    await drop_database(server, name)
+
+
+@pytest.fixture
+async def database(database_url):
+    """A fresh migrated database of each kind, open."""
+    async with Database(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def sqlite_url(migrated_sqlite, tmp_path: Path):
+    """For what does not depend on the kind of database."""
+    path = tmp_path / "machine.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite+aiosqlite:///{path}"
