@@ -1,14 +1,17 @@
 """What every test may ask for: a database of each kind, a clock that is moved."""
 
+import asyncio
 import os
 import shutil
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from bot.database.engine import Database
 from bot.database.migrate import upgrade
+from bot.database.schema import metadata
 from tests.support.postgres import PostgresServer, create_database, drop_database, find_programs
 
 POSTGRES = "MACHINE_TEST_POSTGRES"
@@ -35,6 +38,12 @@ def pytest_unconfigure(config):
     _started.clear()
 
 
+def _apart(coroutine):
+    """Run to the end in a loop of its own, wherever we are called from."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(asyncio.run, coroutine).result()
+
+
 @pytest.fixture(scope="session")
 def postgres_url():
     """The address of a PostgreSQL server; never missing in CI."""
@@ -49,33 +58,33 @@ def postgres_url():
 @pytest.fixture(scope="session")
 def migrated_sqlite(tmp_path_factory):
     """A migrated SQLite file to copy."""
-    import asyncio  # noqa: PLC0415
-
     path = tmp_path_factory.mktemp("template") / "machine.db"
 
     async def migrate():
         async with Database(f"sqlite+aiosqlite:///{path}") as database:
             await upgrade(database)
+            async with database.transaction() as tx:
+                await tx.run_sync(metadata.create_all)
 
-    asyncio.run(migrate())
+    _apart(migrate())
     return path
 
 
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_url):
     """The name of a migrated database to copy."""
-    import asyncio  # noqa: PLC0415
-
     name = f"template_{uuid.uuid4().hex[:12]}"
 
     async def migrate():
         url = await create_database(postgres_url, name)
         async with Database(url) as database:
             await upgrade(database)
+            async with database.transaction() as tx:
+                await tx.run_sync(metadata.create_all)
 
-    asyncio.run(migrate())
+    _apart(migrate())
     yield name
-    asyncio.run(drop_database(postgres_url, name))
+    _apart(drop_database(postgres_url, name))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -1,0 +1,100 @@
+import asyncio
+
+import pytest
+from sqlalchemy import select
+
+from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.database.engine import Database
+from bot.database.facts import fact, find_fact, set_fact
+from bot.database.leadership import Leadership
+
+
+async def test_what_was_committed_is_there_after_reopening(database_url):
+    async with Database(database_url) as database, database.transaction() as tx:
+        await set_fact(tx, "colour", "red")
+    async with Database(database_url) as database, database.reading() as tx:
+        assert await find_fact(tx, "colour") == "red"
+
+
+async def test_an_exception_rolls_everything_back_and_calls_nobody(database):
+    called = []
+    with pytest.raises(ZeroDivisionError):
+        async with database.transaction() as tx:
+            tx.after_commit(lambda: called.append(1))
+            await set_fact(tx, "colour", "red")
+            raise ZeroDivisionError
+    async with database.reading() as tx:
+        assert await find_fact(tx, "colour") is None
+    assert called == []
+
+
+async def test_after_commit_calls_the_same_callback_once(database):
+    called = []
+
+    def wake():
+        called.append(1)
+
+    async with database.transaction() as tx:
+        tx.after_commit(wake)
+        tx.after_commit(wake)
+        assert called == []
+    assert called == [1]
+
+
+async def test_concurrent_read_modify_writes_of_a_leader_lose_nothing(database):
+    epoch = await Leadership(database, "one").acquire()
+    led = database.under(epoch)
+
+    async def increment():
+        async with led.transaction() as tx:
+            value = int(await find_fact(tx, "count") or "0")
+            await set_fact(tx, "count", str(value + 1))
+
+    await asyncio.gather(*(increment() for _ in range(25)))
+    async with database.reading() as tx:
+        assert (await tx.execute(select(fact.c.value))).scalar() == "25"
+
+
+async def test_a_former_leader_can_record_nothing(database):
+    former = database.under(await Leadership(database, "one").acquire())
+    await Leadership(database, "one").release(1)
+    epoch = await Leadership(database, "two").acquire()
+    assert epoch == 2
+    with pytest.raises(LostLeadershipError):
+        async with former.transaction() as tx:
+            await set_fact(tx, "who", "former")
+    async with database.under(epoch).transaction() as tx:
+        await set_fact(tx, "who", "leader")
+    async with database.reading() as tx:
+        assert await find_fact(tx, "who") == "leader"
+
+
+async def test_a_second_process_waits_while_the_lease_is_valid(database):
+    first = Leadership(database, "one")
+    assert await first.acquire() == 1
+    second = await Leadership(database, "two").acquire()
+    assert second == (2 if database.is_sqlite else None)
+    assert await first.renew(1) is not database.is_sqlite
+
+
+async def test_a_lease_given_back_is_taken_at_once(database):
+    first = Leadership(database, "one")
+    await first.release(await first.acquire())
+    assert await Leadership(database, "two").acquire() == 2
+    leader = await first.find_leader()
+    assert leader is not None
+    assert leader.holder == "two"
+
+
+async def test_a_database_that_is_not_there_is_unavailable(tmp_path):
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/no/folder/machine.db") as database:
+        with pytest.raises(UnavailableError):
+            async with database.transaction() as tx:
+                await set_fact(tx, "colour", "red")
+
+
+async def test_a_server_that_refuses_is_unavailable():
+    async with Database("postgresql+asyncpg://nobody@127.0.0.1:1/none") as database:
+        with pytest.raises(UnavailableError):
+            async with database.reading() as tx:
+                await find_fact(tx, "colour")
