@@ -1,0 +1,135 @@
+"""What can be configured about alerts: where they come from, where they go, how long they are kept."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from bot.alerts.routing import Route
+from bot.configurable import Duration, FileTwin, HttpUrl, Secret, Section
+from bot.core.errors import InvalidError
+from bot.core.matchers import parse_matchers
+
+NO_CHANNEL = "none"
+"""Written where a channel's name would stand: recorded, no card."""
+
+
+def _matchers(text: str) -> str:
+    try:
+        found = parse_matchers(text)
+    except InvalidError as error:
+        raise ValueError(str(error)) from error
+    if not found:
+        raise ValueError('expected a matcher such as severity="critical"')
+    return text
+
+
+def normalise_mention(text: str) -> str:
+    """Return a mention as `role:<name>` or `user:<id>`; raises `ValueError` saying what was expected."""
+    kind, colon, name = text.partition(":")
+    if not colon:
+        kind, name = "role", text
+    if kind == "schedule":
+        raise ValueError("expected a role or a user: this version has no schedules that could be mentioned")
+    if kind not in {"role", "user"} or not name:
+        raise ValueError("expected a name of discord.roles, role:<name> or user:<id>")
+    if kind == "user" and not (name.isascii() and name.isdigit()):
+        raise ValueError("expected user:<id> with an id of digits")
+    return f"{kind}:{name}"
+
+
+class RouteSettings(Section):
+    """One line of the routing table."""
+
+    match: tuple[Annotated[str, AfterValidator(_matchers)], ...] = ()
+    """Conditions in Alertmanager's syntax; one firing alert must meet them all. None matches everything."""
+    channel: str = Field(min_length=1)
+    """A name of `discord.channels`, or `none`: recorded, no card."""
+    mention: tuple[Annotated[str, AfterValidator(normalise_mention)], ...] = ()
+    """Who is pinged: a name of `discord.roles`, `role:<name>` or `user:<id>`."""
+    remind: Duration | None = None
+    """Pings again this long after a ping, until somebody acknowledges. Without it: never."""
+    goes_on: bool = Field(default=False, alias="continue")
+    """Whether later routes are tried although this one matched."""
+
+
+class SeveritySettings(Section):
+    """How the severity of an alert is read from its labels."""
+
+    label: str = Field(default="severity", min_length=1)
+    """The label that says it."""
+    critical: tuple[str, ...] = ("critical", "page", "emergency", "fatal", "p1")
+    """Values of the label that mean critical."""
+    warning: tuple[str, ...] = ("warning", "warn", "error", "high", "medium", "p2", "p3")
+    """Values of the label that mean warning."""
+    info: tuple[str, ...] = ("info", "information", "notice", "low", "none", "p4", "p5")
+    """Values of the label that mean info."""
+
+
+class RetentionSettings(Section):
+    """How long what is over is kept."""
+
+    incidents: Duration = timedelta(days=90)
+    """How long a closed incident is kept."""
+    deliveries: Duration = timedelta(days=14)
+    """How long the raw body of a delivery is kept after it was handled."""
+
+
+class AlertsSettings(Section):
+    """What becomes of an alert."""
+
+    routes: tuple[RouteSettings, ...] = Field(min_length=1)
+    """Where alerts go. The first that matches wins, unless it says `continue`; the last has no `match`."""
+    severities: SeveritySettings = SeveritySettings()
+    """How severity is read from labels."""
+    reopen_within: Duration = timedelta(minutes=30)
+    """An incident that fires again this soon after its end is opened again instead of becoming a new one."""
+    retention: RetentionSettings = RetentionSettings()
+    """How long what is over is kept."""
+
+
+class BasicAuthSettings(Section):
+    """A user and a password."""
+
+    username: str = Field(min_length=1)
+    """The name of the user."""
+    password: Annotated[Secret, FileTwin()]
+    """The password of the user."""
+
+
+class AlertmanagerSettings(Section):
+    """One Alertmanager, or one cluster of its replicas."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,63}$")]
+    """What we call it; the `{source}` of its webhook's address."""
+    urls: tuple[HttpUrl, ...] = Field(min_length=1)
+    """The addresses of the replicas of one cluster."""
+    timeout: Duration = timedelta(seconds=10)
+    """How long an answer may take."""
+    token: Annotated[Secret | None, FileTwin()] = None
+    """A bearer token, where something in front of it asks for one."""
+    basic: BasicAuthSettings | None = None
+    """User and password, where something in front of it asks for them."""
+    external_url: HttpUrl | None = None
+    """The address that links lead people to; without it the one that Alertmanager itself names."""
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> "AlertmanagerSettings":
+        if self.token is not None and self.basic is not None:
+            raise ValueError("expected either token or basic, not both")
+        return self
+
+
+def compile_routes(settings: AlertsSettings) -> tuple[Route, ...]:
+    """Return the routing table that the settings describe."""
+    return tuple(
+        Route(
+            index=index,
+            matchers=tuple(matcher for text in route.match for matcher in parse_matchers(text)),
+            channel=None if route.channel == NO_CHANNEL else route.channel,
+            mention=route.mention,
+            remind=route.remind,
+            goes_on=route.goes_on,
+        )
+        for index, route in enumerate(settings.routes)
+    )
