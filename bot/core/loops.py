@@ -24,6 +24,23 @@ Step = Callable[[], Awaitable[timedelta | None]]
 _log = logging.getLogger(__name__)
 
 
+async def contain(name: str, work: Awaitable[None]) -> bool:
+    """Await one piece of a step whose bug must not hold up the pieces beside it.
+
+    Returns:
+        Whether it went well. An outage and lost leadership concern the whole step: they are raised.
+    """
+    try:
+        await work
+    except (LostLeadershipError, UnavailableError):
+        raise
+    except Exception:
+        reference = secrets.token_hex(4)
+        _log.exception("step_failed_in_part", extra={"part": name, "reference": reference})
+        return False
+    return True
+
+
 class Loop:
     """One step, called again and again by one task."""
 

@@ -65,6 +65,24 @@ class Recorded:
     """The chain's hash up to and with this entry."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which entries are asked for; None: no matter."""
+
+    namespace: str | None = None
+    app: str | None = None
+    incident: int | None = None
+    operation: str | None = None
+    actor: str | None = None
+    """The id of the one who acted."""
+    action: str | None = None
+    """A glob: `*` stands for any run of characters, `?` for one."""
+    since: datetime | None = None
+    """The first moment that counts."""
+    until: datetime | None = None
+    """The first moment that does not count any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Head:
     """The end of the chain."""
@@ -99,6 +117,8 @@ class FaultKind(StrEnum):
     """A number is left out."""
     MOVED = "moved"
     """Numbers and order do not agree."""
+    UNREADABLE = "unreadable"
+    """What is stored is nothing that the journal ever writes."""
     UNCHAINED = "unchained"
     """An entry of a person stands outside the chain."""
     HEAD_DIFFERS = "head_differs"
@@ -215,6 +235,13 @@ class ChainReader:
             return replace(self, fault=fault)
         seq = self.head.seq + 1
         return ChainReader(Head(seq, chain_hash(self.head.hash, recorded)), recorded.id)
+
+    def stop_at_unreadable(self, seq: int) -> "ChainReader":
+        """Return the reader after an entry whose content cannot be understood."""
+        if self.fault is not None:
+            return self
+        text = f"entry {seq} was changed: what is stored cannot be read"
+        return replace(self, fault=Fault(FaultKind.UNREADABLE, seq, text))
 
     def _fault_reason(self, recorded: Recorded) -> Fault | None:
         expected = self.head.seq + 1
