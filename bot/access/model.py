@@ -190,16 +190,6 @@ def may_approve(
     return decide_approval(policy, actor, action, targets, requested_by=requested_by).allowed
 
 
-def list_unknown_actions(policy: Policy) -> list[tuple[Grant, str]]:
-    """Return the globs of `may` that match no action there is, with the grant they stand in."""
-    return [
-        (grant, glob)
-        for grant in policy.grants or ()
-        for glob in grant.may
-        if not any(fnmatchcase(action, glob) for action in KNOWN_ACTIONS)
-    ]
-
-
 def _decide_without_policy(actor: Actor, action: str, targets: Sequence[str]) -> Decision:
     if actor.administrator:
         return Decision(reason=Reason.ADMINISTRATOR)

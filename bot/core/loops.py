@@ -34,7 +34,7 @@ async def contain(name: str, work: Awaitable[None]) -> bool:
         await work
     except (LostLeadershipError, UnavailableError):
         raise
-    except Exception:
+    except Exception:  # noqa: BLE001 — as for the loop below: logged whole, and the rest goes on
         reference = secrets.token_hex(4)
         _log.exception("step_failed_in_part", extra={"part": name, "reference": reference})
         return False
@@ -69,8 +69,9 @@ class Loop:
         while True:
             self._woken.clear()
             wait = await self._guarded_step()
-            if wait <= AT_ONCE:
-                await asyncio.sleep(0)
+            if self._failures or wait <= AT_ONCE:
+                # No wake-up cuts this short: a busy source would make an outage worse.
+                await asyncio.sleep(wait.total_seconds())
                 continue
             try:
                 async with asyncio.timeout(wait.total_seconds()):
@@ -99,5 +100,4 @@ class Loop:
     def _backoff(self) -> timedelta:
         self._failures += 1
         ceiling = min(0.5 * 2 ** min(self._failures, 10), self._longest_backoff.total_seconds())
-        # A wake-up during an outage would make a busy loop; the jitter is no secret.
-        return timedelta(seconds=ceiling * random.uniform(0.5, 1))  # noqa: S311
+        return timedelta(seconds=ceiling * random.uniform(0.5, 1))  # noqa: S311 — jitter is no secret

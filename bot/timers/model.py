@@ -35,7 +35,7 @@ class Claim:
 def retry_after(attempt: int) -> timedelta:
     """Return how long a try keeps others from trying: 5 s, doubled by each try, at most 5 min."""
     doublings = min(max(attempt, 1) - 1, 10)
-    return min(_FIRST_RETRY * 2**doublings, _LONGEST_RETRY)
+    return min(_FIRST_RETRY * (1 << doublings), _LONGEST_RETRY)
 
 
 def wait_until(next_due: datetime | None, *, now: datetime) -> timedelta:
