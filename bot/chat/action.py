@@ -1,0 +1,170 @@
+"""The one button and the one select: their state is in their custom_id, so they outlive every restart.
+
+Cards make them with `button` and `select`; cogs say what pressing them does with `Actions`.
+No other persistent view exists, and none of these ever shares a view with static items: discord.py
+would forget the pattern of all messages when that view ends.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+import discord
+
+from bot.chat.layout import LONGEST_LABEL, LONGEST_OPTION, LONGEST_PLACEHOLDER
+from bot.chat.replies import Interaction, guarded
+from bot.chat.text import cut_plain
+from bot.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from bot.chat.client import MachineBot
+
+ButtonHandler = Callable[[Interaction, str], Awaitable[None]]
+"""Is given the key of the pressed button."""
+SelectHandler = Callable[[Interaction, str, tuple[str, ...]], Awaitable[None]]
+"""Is given the key of the select and the chosen values."""
+
+TEMPLATE: Final = re.compile(r"tm:(?P<action>[a-z-]+):(?P<key>[A-Za-z0-9._/-]{1,80})")
+MOST_OPTIONS: Final = 25
+
+
+def custom_id(action: str, key: str) -> str:
+    """Return the custom_id of an action on the thing that `key` names.
+
+    Raises ValueError for what the pattern does not allow: keys are made by us.
+    """
+    made = f"tm:{action}:{key}"
+    if not TEMPLATE.fullmatch(made) or len(made) > 100:  # noqa: PLR2004  # Discord's limit.
+        raise ValueError(f"{made!r} is no custom_id of ours")
+    return made
+
+
+class Actions:
+    """What each action does."""
+
+    def __init__(self) -> None:
+        self._buttons: dict[str, ButtonHandler] = {}
+        self._selects: dict[str, SelectHandler] = {}
+
+    def register(self, action: str, handler: ButtonHandler) -> None:
+        """Have `handler` called when a button of this action is pressed."""
+        self._buttons[action] = handler
+
+    def register_select(self, action: str, handler: SelectHandler) -> None:
+        """Have `handler` called when something is chosen in a select of this action."""
+        self._selects[action] = handler
+
+    async def press(self, interaction: Interaction, action: str, key: str) -> None:
+        """Do what the button stands for; errors are answered."""
+        handler = self._buttons.get(action, _refuse_unknown)
+        await guarded(
+            interaction, action if action in self._buttons else "unknown", handler(interaction, key)
+        )
+
+    async def choose(self, interaction: Interaction, action: str, key: str, values: Sequence[str]) -> None:
+        """Do what the select stands for; errors are answered."""
+        handler = self._selects.get(action, _refuse_unknown)
+        name = action if action in self._selects else "unknown"
+        await guarded(interaction, name, handler(interaction, key, tuple(values)))
+
+
+class ActionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
+    """A button that asks for an action on the thing that its key names."""
+
+    def __init__(self, item: discord.ui.Button[Any], action: str, key: str) -> None:
+        super().__init__(item)
+        self._action = action
+        self._key = key
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: Interaction,  # noqa: ARG003  # discord.py's signature.
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Make the item that was used out of the message it is on."""
+        return cast("Self", _made_again(item, match))
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Do it."""
+        await _actions(interaction).press(interaction, self._action, self._key)
+
+
+class ActionSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=TEMPLATE):
+    """A select whose choice asks for an action on the thing that its key names."""
+
+    def __init__(self, item: discord.ui.Select[Any], action: str, key: str) -> None:
+        super().__init__(item)
+        self._action = action
+        self._key = key
+
+    @classmethod
+    async def from_custom_id(
+        cls,
+        interaction: Interaction,  # noqa: ARG003  # discord.py's signature.
+        item: discord.ui.Item[Any],
+        match: re.Match[str],
+        /,
+    ) -> Self:
+        """Make the item that was used out of the message it is on."""
+        return cast("Self", _made_again(item, match))
+
+    async def callback(self, interaction: Interaction) -> None:
+        """Do it."""
+        await _actions(interaction).choose(interaction, self._action, self._key, self.item.values)
+
+
+def button(
+    action: str,
+    key: str,
+    label: str,
+    style: discord.ButtonStyle = discord.ButtonStyle.secondary,
+    *,
+    disabled: bool = False,
+) -> ActionButton:
+    """Return a button; its label is plain text and cut to fit."""
+    made: discord.ui.Button[Any] = discord.ui.Button(
+        style=style,
+        label=cut_plain(label, LONGEST_LABEL),
+        custom_id=custom_id(action, key),
+        disabled=disabled,
+    )
+    return ActionButton(made, action, key)
+
+
+def select(
+    action: str, key: str, options: Iterable[discord.SelectOption], placeholder: str, *, most: int = 1
+) -> ActionSelect:
+    """Return a select of the first 25 options, of which up to `most` may be chosen."""
+    offered = list(options)[:MOST_OPTIONS]
+    for option in offered:
+        option.label = cut_plain(option.label, LONGEST_OPTION)
+        option.description = option.description and cut_plain(option.description, LONGEST_OPTION)
+    made: discord.ui.Select[Any] = discord.ui.Select(
+        custom_id=custom_id(action, key),
+        placeholder=cut_plain(placeholder, LONGEST_PLACEHOLDER),
+        options=offered,
+        max_values=min(most, len(offered)) or 1,
+    )
+    return ActionSelect(made, action, key)
+
+
+def _made_again(item: discord.ui.Item[Any], match: re.Match[str]) -> ActionButton | ActionSelect:
+    """Make either: discord.py keeps one class for a pattern, the one that it saw last."""
+    if isinstance(item, discord.ui.Select):
+        return ActionSelect(item, match["action"], match["key"])
+    return ActionButton(cast("discord.ui.Button[Any]", item), match["action"], match["key"])
+
+
+def _actions(interaction: Interaction) -> Actions:
+    bot: MachineBot = interaction.client
+    return bot.actions
+
+
+async def _refuse_unknown(_interaction: Interaction, _key: str, _values: tuple[str, ...] = ()) -> None:
+    raise NotFoundError(
+        "This button belongs to another version of the bot. "
+        "The next update of the message brings the right ones."
+    )
