@@ -10,8 +10,9 @@ import logging
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from bot.core.errors import LostLeadershipError, UnavailableError
 
@@ -23,22 +24,34 @@ Step = Callable[[], Awaitable[timedelta | None]]
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-async def contain(name: str, work: Awaitable[None]) -> bool:
-    """Await one piece of a step whose bug must not hold up the pieces beside it.
 
-    Returns:
-        Whether it went well. An outage and lost leadership concern the whole step: they are raised.
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """An error that nobody foresaw; it was logged in full under its reference."""
+
+    kind: str
+    """The name of the exception's class."""
+    reference: str
+
+
+async def survive(
+    work: Awaitable[T], *, name: str, but: tuple[type[BaseException], ...] = (), **ids: object
+) -> T | Bug:
+    """Do one of the many things of a step, so that a bug in it does not keep the others waiting.
+
+    The exceptions named in `but` pass, for the caller knows them. `ids` say in
+    the log what was worked on.
     """
     try:
-        await work
-    except (LostLeadershipError, UnavailableError):
+        return await work
+    except but:
         raise
-    except Exception:  # noqa: BLE001 — as for the loop below: logged whole, and the rest goes on
-        reference = secrets.token_hex(4)
-        _log.exception("step_failed_in_part", extra={"part": name, "reference": reference})
-        return False
-    return True
+    except Exception as error:  # noqa: BLE001 (logged in full, and its kind returned)
+        bug = Bug(type(error).__name__, secrets.token_hex(4))
+        _log.exception("loop_failed", extra={"loop": name, "reference": bug.reference, **ids})
+        return bug
 
 
 class Loop:

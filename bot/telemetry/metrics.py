@@ -21,6 +21,12 @@ WEBHOOK_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     registry=REGISTRY,
 )
+HTTP_REFUSALS = Counter(
+    "the_machine_http_refusals",
+    "Requests refused before anything was stored, by reason: unauthenticated, too_large.",
+    ["reason"],
+    registry=REGISTRY,
+)
 INBOX_PENDING = Gauge(
     "the_machine_queue_depth", "Things that wait to be handled, by queue.", ["queue"], registry=REGISTRY
 )
@@ -34,34 +40,54 @@ ALERTS_ACTIVE = Gauge(
     "the_machine_alerts_active", "Incidents that are open, by severity.", ["severity"], registry=REGISTRY
 )
 DISCORD_REQUESTS = Counter(
-    "the_machine_discord_requests", "Requests to Discord, by method and status.", ["method", "status"], registry=REGISTRY
+    "the_machine_discord_requests",
+    "Requests to Discord, by method and status.",
+    ["method", "status"],
+    registry=REGISTRY,
 )
 DISCORD_RATE_LIMITED = Counter(
     "the_machine_discord_rate_limited", "Answers 429 from Discord, by scope.", ["scope"], registry=REGISTRY
 )
 GATEWAY_CONNECTED = Gauge(
-    "the_machine_gateway_connected", "Whether Discord's gateway is connected (1) or not (0).", registry=REGISTRY
+    "the_machine_gateway_connected",
+    "Whether Discord's gateway is connected (1) or not (0).",
+    registry=REGISTRY,
 )
 INTERACTIONS = Counter(
-    "the_machine_interactions", "Commands and buttons, by name and result.", ["command", "result"], registry=REGISTRY
+    "the_machine_interactions",
+    "Commands and buttons, by name and result.",
+    ["command", "result"],
+    registry=REGISTRY,
 )
 AUTHORIZATION_DENIED = Counter(
-    "the_machine_authorization_denied", "Refusals by the access policy, by action.", ["action"], registry=REGISTRY
+    "the_machine_authorization_denied",
+    "Refusals by the access policy, by action.",
+    ["action"],
+    registry=REGISTRY,
 )
 AUDIT_EVENTS = Counter(
     "the_machine_audit_events", "Journal entries written, by action.", ["action"], registry=REGISTRY
 )
 CONFIG_RELOAD_SUCCESSFUL = Gauge(
-    "the_machine_config_last_reload_successful", "Whether the last reload was valid (1) or not (0).", registry=REGISTRY
+    "the_machine_config_last_reload_successful",
+    "Whether the last reload was valid (1) or not (0).",
+    registry=REGISTRY,
 )
 CONFIG_RELOAD_SUCCESS_TIMESTAMP = Gauge(
-    "the_machine_config_last_reload_success_timestamp_seconds", "When a configuration was last taken.", registry=REGISTRY
+    "the_machine_config_last_reload_success_timestamp_seconds",
+    "When a configuration was last taken.",
+    registry=REGISTRY,
 )
 LEADING = Gauge("the_machine_leading", "Whether this process leads (1) or stands by (0).", registry=REGISTRY)
 EVENT_LOOP_LAG = Gauge(
     "the_machine_event_loop_lag_seconds", "How late the event loop last woke up.", registry=REGISTRY
 )
 BACKEND_UP = Gauge(
-    "the_machine_backend_up", "Whether a system outside answers (1) or not (0).", ["backend"], registry=REGISTRY
+    "the_machine_backend_up",
+    "Whether a system outside answers (1) or not (0).",
+    ["backend"],
+    registry=REGISTRY,
 )
-BUILD_INFO = Gauge("the_machine_build_info", "Always 1; the version is a label.", ["version"], registry=REGISTRY)
+BUILD_INFO = Gauge(
+    "the_machine_build_info", "Always 1; the version is a label.", ["version"], registry=REGISTRY
+)
