@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.core.clock import Clock
-from bot.core.loops import AT_ONCE, contain
+from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.core.loops import AT_ONCE, survive
 from bot.database.engine import Database, Transaction
 from bot.timers import store
 from bot.timers.model import Claim, wait_until
@@ -15,6 +16,7 @@ Handler = Callable[[Transaction, str, datetime], Awaitable[None]]
 """Does what a timer is for, with its subject and due time; awaits nothing but the database."""
 
 _BATCH = 100
+_CONCERN_ALL = (UnavailableError, LostLeadershipError)
 
 _log = structlog.get_logger(__name__)
 
@@ -64,7 +66,9 @@ class Timers:
         """
         claims = await self._claim()
         for claim in claims:
-            await contain(f"timer {claim.kind}", self._run(claim))
+            await survive(
+                self._run(claim), name="timers", but=_CONCERN_ALL, kind=claim.kind, subject=claim.subject
+            )
         if len(claims) == _BATCH:
             return AT_ONCE
         async with self._database.reading() as tx:
