@@ -2,7 +2,10 @@
 
 import asyncio
 import contextlib
+import json
+import os
 import re
+import sys
 import time
 from typing import Any, Self
 
@@ -42,7 +45,7 @@ class AckButton(ui.DynamicItem[ui.Button], template=r"tm:ack:(?P<key>[0-9a-z]+)"
         self.key = key
 
     @classmethod
-    async def from_custom_id(cls, interaction: Any, item: Any, match: re.Match[str]) -> Self:
+    async def from_custom_id(cls, _interaction: Any, _item: Any, match: re.Match[str], /) -> Self:
         return cls(match["key"])
 
     async def callback(self, interaction: discord.Interaction) -> None:
@@ -157,6 +160,30 @@ def alerts(server):
 
 def place(client, server):
     return client.get_partial_messageable(alerts(server).id)
+
+
+async def test_the_standalone_server_tells_its_addresses_and_its_state():
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.simulators.discord",
+        "--channels",
+        "alerts",
+        stdout=asyncio.subprocess.PIPE,
+    )
+    addresses = json.loads(await process.stdout.readline())
+    channel = addresses["channels"]["alerts"]
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bot {addresses['token']}"}) as session:
+        fault = {"method": "POST", "path": CREATE, "kind": "server_error", "with": {"status": 502}}
+        await session.post(f"{addresses['sim_url']}/faults", json=fault)
+        for _ in range(2):
+            await session.post(f"{addresses['api_url']}/channels/{channel}/messages", json={"content": "Hi"})
+        read = await session.get(f"{addresses['sim_url']}/messages", params={"channel": channel})
+        assert [message["text"] for message in await read.json()] == ["Hi"]
+        stats = await (await session.get(f"{addresses['sim_url']}/stats")).json()
+        assert stats["answers"]["POST /channels/{channel_id}/messages 502"] == 1
+    process.terminate()
+    assert await process.wait() == 0
 
 
 # REST
@@ -329,6 +356,15 @@ async def test_guild_channel_roles_and_members_can_be_read(client, server):
     await (await client.fetch_user(alice.id)).send("Psst")
 
 
+@pytest.mark.skipif("MACHINE_TEST_OPENAPI" not in os.environ, reason="no OpenAPI file is named")
+async def test_a_body_that_the_published_schema_refuses_is_a_violation(client, server):
+    route = discord.http.Route("POST", f"/channels/{alerts(server).id}/messages")
+    with pytest.raises(discord.HTTPException) as error:
+        await client.http.request(route, json={"content": "Hi", "tts": "loud"})
+    assert error.value.code == 50035
+    assert "tts" in server.violations[0].problem
+
+
 # Limits
 
 
@@ -421,7 +457,9 @@ async def test_a_429_is_waited_out(client, server, scope):
     ids=lambda value: getattr(value, "__name__", None),
 )
 @pytest.mark.parametrize("after_commit", [False, True], ids=["before", "after"])
-async def test_each_fault_strikes_once_and_commits_as_told(client, server, fault, error, code, after_commit):
+async def test_each_fault_strikes_once_and_commits_as_told(  # noqa: PLR0917 - pytest passes them by name
+    client, server, fault, error, code, after_commit
+):
     script = server.faults.add("POST", CREATE, fault, after_commit=after_commit)
     with pytest.raises(error) as raised:
         await place(client, server).send("Struck", nonce="n")
@@ -439,7 +477,7 @@ async def test_a_server_error_after_the_commit_is_retried_without_a_duplicate(
 ):
     # discord.py waits whole seconds between its tries.
     real_sleep = asyncio.sleep
-    monkeypatch.setattr("discord.http.asyncio.sleep", lambda seconds: real_sleep(0))
+    monkeypatch.setattr("discord.http.asyncio.sleep", lambda _seconds: real_sleep(0))
     server.faults.add("POST", CREATE, server_error(status), after_commit=True)
     await place(client, server).send("Once")
     assert [r.status for r in server.requests_to("POST", CREATE)] == [status, 200]
@@ -462,6 +500,15 @@ async def test_a_slow_answer_takes_its_time(client, server):
     started = time.monotonic()
     await place(client, server).send("Slow")
     assert time.monotonic() - started >= 0.05
+
+
+async def test_an_answer_that_comes_too_late_was_still_committed(client, server):
+    server.faults.add("POST", CREATE, slow(5), after_commit=True)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await place(client, server).send("Late", nonce="n")
+    await place(client, server).send("Late", nonce="n")
+    assert [m.text for m in server.messages(alerts(server))] == ["Late"]
 
 
 async def test_the_state_survives_a_server_that_was_away(client, server):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import enum
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INVALID_FORM = 50035
 
@@ -185,20 +187,21 @@ class Faults:
     def clear(self) -> None:
         self.scripts.clear()
 
-    def take(self, method: str, path: str) -> tuple[float, Script | None]:
-        """The delay that this request suffers, and the fault it meets."""
-        if not self.scripts:
-            return 0.0, None
-        now = self._clock()
-        delay = 0.0
+    def take(self, method: str, path: str) -> tuple[float, float, Script | None]:
+        """The delays that this request suffers before and after its commit, and the fault it meets."""
+        before = after = 0.0
         met: Script | None = None
+        now = self._clock()
         for script in self.scripts:
             if not script.matches(method, path, now):
                 continue
-            if script.fault.kind is Kind.SLOW:
-                delay += script.fault.seconds
-                script.hits += 1
+            if script.fault.kind is Kind.SLOW and script.after_commit:
+                after += script.fault.seconds
+            elif script.fault.kind is Kind.SLOW:
+                before += script.fault.seconds
             elif met is None:
                 met = script
-                script.hits += 1
-        return delay, met
+            else:
+                continue
+            script.hits += 1
+        return before, after, met

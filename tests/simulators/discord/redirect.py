@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from tests.simulators.discord.server import DiscordServer
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.simulators.discord.server import DiscordServer
 
 
 @contextlib.contextmanager

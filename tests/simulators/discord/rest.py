@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tests.simulators.discord.gateway import GUILD_MESSAGES, GUILDS
 from tests.simulators.discord.interactions import ATTACHMENT_SIZE_LIMIT, MODAL, Interaction, Interactions
-from tests.simulators.discord.limits import Limits, Verdict
 from tests.simulators.discord.state import (
     COMPONENTS_V2,
     DIRECT,
@@ -29,6 +28,9 @@ from tests.simulators.discord.state import (
     User,
 )
 from tests.simulators.discord.validate import ApiError, check_message, check_modal, invalid, number_components
+
+if TYPE_CHECKING:
+    from tests.simulators.discord.limits import Limits, Verdict
 
 PARSE_ALL: Json = {"parse": ["users", "roles", "everyone"]}
 PARSE_USERS: Json = {"parse": ["users"]}
@@ -249,7 +251,7 @@ class Rest:
     def _put_commands(self, call: Call, application_id: str, guild_id: str | None = None) -> Answer:
         scope = self._guild_of(guild_id).id if guild_id else None
         former = {(c["name"], c["type"]): c["id"] for c in self._state.commands.get(scope, [])}
-        stored = []
+        stored: list[Json] = []
         for command in call.json:
             kind = command.get("type") or 1
             key = (command["name"], kind)

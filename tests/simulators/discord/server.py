@@ -14,10 +14,8 @@ import socket
 import struct
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from aiohttp import web
 
@@ -39,6 +37,10 @@ from tests.simulators.discord.state import (
     User,
 )
 from tests.simulators.discord.validate import ApiError, schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from types import TracebackType
 
 T = TypeVar("T")
 API = "/api/v10"
@@ -416,7 +418,7 @@ class DiscordServer:
         if self.down:
             outcome = Outcome(503, "<html>upstream connect error</html>", {}, committed=False)
             return self._record(request, call, outcome)
-        delay, script = self.faults.take(call.method, call.path)
+        delay, late, script = self.faults.take(call.method, call.path)
         if delay or self.latency:
             await asyncio.sleep(delay + self.latency)
         if script is not None and not script.after_commit:
@@ -427,6 +429,9 @@ class DiscordServer:
             if self.gateway.sessions:
                 for event, data, intent in events:
                     await self.gateway.dispatch(event, data, intent=intent)
+        if late:
+            self._changed()
+            await asyncio.sleep(late)
         if script is not None:
             return await self._strike(request, call, script.fault, committed=outcome.committed)
         return self._record(request, call, outcome)
@@ -435,21 +440,7 @@ class DiscordServer:
         """Do what the request asks for; everything in here happens at one instant."""
         headers: dict[str, str] = {}
         try:
-            route, values = self.rest.find(call.method, call.path)
-            if not route.public:
-                if authorization != f"Bot {self.token}":
-                    raise ApiError(401, 0, "401: Unauthorized")
-                refusal = self.limits.take_global()
-                if refusal is not None:
-                    raise LimitedError(refusal)
-            if route.bucket is not None:
-                major = ":".join(values[:2]) if route.public else (values[0] if values else "")
-                verdict = self.limits.take(route.bucket, major)
-                headers = _limit_headers(verdict, self.state.clock())
-                if not verdict.allowed:
-                    raise LimitedError(verdict)
-            self._check_schema(route, call)
-            status, body = route.handler(call, *values)
+            status, body = self._perform(call, authorization, headers)
         except LimitedError as limited:
             return _limited(limited.verdict, headers)
         except ApiError as error:
@@ -457,6 +448,24 @@ class DiscordServer:
                 self.violations.append(Violation(call.method, call.path, str(error), call.json))
             return Outcome(error.status, error.body, headers, committed=False)
         return Outcome(status, body, headers, committed=True)
+
+    def _perform(self, call: Call, authorization: str, headers: dict[str, str]) -> tuple[int, Any]:
+        """Check and do it, filling in the headers of the bucket on the way."""
+        route, values = self.rest.find(call.method, call.path)
+        if not route.public:
+            if authorization != f"Bot {self.token}":
+                raise ApiError(401, 0, "401: Unauthorized")
+            refusal = self.limits.take_global()
+            if refusal is not None:
+                raise LimitedError(refusal)
+        if route.bucket is not None:
+            major = ":".join(values[:2]) if route.public else (values[0] if values else "")
+            verdict = self.limits.take(route.bucket, major)
+            headers.update(_limit_headers(verdict, self.state.clock()))
+            if not verdict.allowed:
+                raise LimitedError(verdict)
+        self._check_schema(route, call)
+        return route.handler(call, *values)
 
     def _check_schema(self, route: Route, call: Call) -> None:
         if not self.validate or call.json is None:
@@ -500,7 +509,7 @@ class DiscordServer:
                     call.path,
                     call.query,
                     call.json,
-                    {name: content for name, content in call.files.values()},
+                    dict(call.files.values()),
                     self.state.now(),
                     outcome.status,
                     outcome.committed,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
 
 Json = dict[str, Any]
 
@@ -327,7 +329,7 @@ class State:
     def __init__(self, *, clock: Callable[[], float] = time.time, nonce_seconds: float = 300.0) -> None:
         self.clock = clock
         self.nonce_seconds = nonce_seconds
-        self.ids = Snowflakes(lambda: self.clock())
+        self.ids = Snowflakes(lambda: self.clock())  # noqa: PLW0108 - the clock may be replaced
         self.bot = User(self.ids.next(), "the-machine", bot=True)
         self.application_id = self.bot.id
         self.owner = User(self.ids.next(), "owner")

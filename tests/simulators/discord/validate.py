@@ -8,9 +8,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.simulators.discord.state import (
     COMPONENTS_V2,
@@ -21,6 +20,9 @@ from tests.simulators.discord.state import (
     Json,
     walk,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROW, BUTTON, TEXT_INPUT, SECTION, TEXT_DISPLAY, THUMBNAIL = 1, 2, 4, 9, 10, 11
 GALLERY, FILE, SEPARATOR, CONTAINER, LABEL = 12, 13, 14, 17, 18
@@ -342,7 +344,8 @@ def _validator_class() -> Any:
         else:
             yield from union(validator, candidates, instance, schema)
 
-    return validators.extend(Draft202012Validator, {"oneOf": decided, "anyOf": decided})
+    extend: Any = validators.extend
+    return extend(Draft202012Validator, {"oneOf": decided, "anyOf": decided})
 
 
 _TYPES: dict[str, frozenset[Any]] = {}
