@@ -192,7 +192,7 @@ class SeverityWords:
 
     def of(self, labels: Mapping[str, str]) -> Severity:
         """Judge one alert; a word that nobody knows is a warning, never silence."""
-        word = labels.get(self.label, "").lower()
+        word = labels.get(self.label, "").strip().lower()
         if word in self.critical:
             return Severity.CRITICAL
         return Severity.INFO if word in self.info else Severity.WARNING
@@ -263,9 +263,10 @@ def common(maps: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
 def merge_alert(known: Alert | None, told: Alert) -> Alert:
     """Say what an alert is after a delivery told this of it.
 
-    The last delivery is right about what fires. A firing alert keeps its earliest
-    start (the peers of a Prometheus pair differ), and a resolved entry that ended
-    before the present episode began is an older one and changes nothing.
+    The last delivery is right about what fires. An episode keeps its earliest start
+    (the peers of a Prometheus pair differ), and a resolved entry that ended before
+    the present episode began, or before the end that is known, is an older one and
+    changes nothing.
     """
     if known is None:
         return told
@@ -273,15 +274,15 @@ def merge_alert(known: Alert | None, told: Alert) -> Alert:
         if known.is_firing:
             return replace(told, starts_at=min(known.starts_at, told.starts_at))
         return told
-    if known.is_firing:
-        is_older = told.ends_at is not None and told.ends_at < known.starts_at
-        return known if is_older else told
-    latest = max(
-        (alert for alert in (known, told) if alert.ends_at is not None),
-        key=lambda alert: alert.ends_at or alert.starts_at,
-        default=told,
-    )
-    return latest if latest.ends_at != known.ends_at else replace(told, starts_at=known.starts_at)
+    if _end(told) < (known.starts_at if known.is_firing else _end(known)):
+        return known
+    if known.is_firing or told.starts_at <= _end(known):
+        return replace(told, starts_at=min(known.starts_at, told.starts_at))
+    return told
+
+
+def _end(alert: Alert) -> datetime:
+    return alert.ends_at or alert.starts_at
 
 
 def in_order(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
@@ -323,7 +324,9 @@ def apply_notification(
 
 
 def _open(told: Notification, *, words: SeverityWords, now: datetime) -> Outcome:
-    severity = words.worst(told.firing)
+    alerts = in_order(_one_each(told.alerts))
+    firing = [alert for alert in alerts if alert.is_firing]
+    severity = words.worst(firing)
     if severity is None:
         return Outcome(Change.RESOLVED_UNSEEN, None)
     opened = Incident(
@@ -335,13 +338,13 @@ def _open(told: Notification, *, words: SeverityWords, now: datetime) -> Outcome
         external_url=told.external_url,
         state=State.FIRING,
         severity=severity,
-        opened_at=min(*(alert.starts_at for alert in told.firing), now),
+        opened_at=min(firing[0].starts_at, now),
         changed_at=now,
         truncated=told.truncated,
-        alerts=in_order(told.alerts),
+        alerts=alerts,
         last_key=delivery_key(told),
     )
-    return Outcome(Change.OPENED, opened, told.alerts)
+    return Outcome(Change.OPENED, opened, alerts)
 
 
 def _apply_to_closed(
@@ -423,7 +426,7 @@ def _change(before: Incident, after: Incident, *, same: bool) -> Change:
 def _merge(incident: Incident, told: Notification) -> tuple[tuple[Alert, ...], tuple[Alert, ...]]:
     known = {alert.fingerprint: alert for alert in incident.alerts}
     changed: list[Alert] = []
-    for alert in told.alerts:
+    for alert in _one_each(told.alerts):
         before = known.get(alert.fingerprint)
         after = merge_alert(before, alert)
         if after != before:
@@ -434,9 +437,19 @@ def _merge(incident: Incident, told: Notification) -> tuple[tuple[Alert, ...], t
     return in_order(known.values()), tuple(changed)
 
 
+def _one_each(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Join entries of one alert in one delivery: no Alertmanager sends such; it fires if any does."""
+    joined: dict[str, Alert] = {}
+    for alert in sorted(alerts, key=lambda alert: alert.is_firing):
+        joined[alert.fingerprint] = merge_alert(joined.get(alert.fingerprint), alert)
+    return tuple(joined.values())
+
+
 def acknowledge(incident: Incident, by: Actor, *, note: str, now: datetime) -> Incident:
-    """Note that somebody looks at it; the first acknowledgement's moment stays theirs."""
-    return replace(incident, acknowledgement=Acknowledgement(by.id, by.name, now, note), changed_at=now)
+    """Note that somebody looks at it; who says so again keeps the first moment and changes the note."""
+    before = incident.acknowledgement
+    first = before.at if before is not None and before.by_id == by.id else now
+    return replace(incident, acknowledgement=Acknowledgement(by.id, by.name, first, note), changed_at=now)
 
 
 def close_by_hand(incident: Incident, by: Actor, *, note: str, now: datetime) -> Incident:
