@@ -11,7 +11,7 @@ from bot.configurable import DiscordId, FileTwin, NeedsRestart, Secret, Section
 DISCORD_API = "https://discord.com/api/v10"
 DISCORD_GATEWAY = "wss://gateway.discord.gg/"
 
-OurName = Annotated[str, StringConstraints(pattern=r"^[\w.-]{1,64}$")]
+OurName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 """A name that the configuration gives to one of Discord's things."""
 
 

@@ -15,7 +15,7 @@ class WebSettings(Section):
     port: int = Field(default=8080, ge=0, le=65535)
     """The port to listen on; 0 takes a free one."""
     tokens: Annotated[tuple[Secret, ...], FileTwin(lines=True)] = ()
-    """What senders authenticate with, as bearer token or basic password; several, so that one can be replaced."""
+    """What senders authenticate with, as bearer token or basic password; several, so that one can change."""
     max_body_mib: int = Field(default=32, ge=1, le=512)
     """The largest body that is accepted, in MiB, after decompression."""
 

@@ -1,0 +1,8 @@
+"""The `machine` command, and `python -m bot`."""
+
+import sys
+
+from bot.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())
