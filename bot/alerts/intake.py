@@ -1,0 +1,127 @@
+"""Applies deliveries: one transaction from what was told to what should be shown."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from bot.alerts import store
+from bot.alerts.alertmanager import parse
+from bot.alerts.inbox import store as inbox_store
+from bot.alerts.inbox.model import Delivery, DeliveryState
+from bot.alerts.model import (
+    Change,
+    Destination,
+    Incident,
+    Notification,
+    Outcome,
+    apply_notification,
+    join_destinations,
+)
+from bot.alerts.policy import AlertPolicy
+from bot.alerts.showing import Showing
+from bot.core.actor import THE_MACHINE
+from bot.core.clock import Clock
+from bot.database.engine import Database, Transaction
+from bot.journal.model import Entry
+
+log = structlog.get_logger(__name__)
+
+_PARSED_APART = 128 * 1024
+"""Larger bodies are parsed in a thread, so that no webhook waits for them."""
+
+_JOURNALED = {
+    Change.OPENED: "alerts:opened",
+    Change.REOPENED: "alerts:reopened",
+    Change.SEVERITY_ROSE: "alerts:severity-rose",
+    Change.RESOLVED: "alerts:resolved",
+    Change.UNKNOWN: "alerts:unknown",
+}
+
+
+class Intake:
+    """Turns deliveries into incidents."""
+
+    def __init__(
+        self, database: Database, showing: Showing, clock: Clock, policy: Callable[[], AlertPolicy]
+    ) -> None:
+        """Take the leading database, what follows from an incident, and the policy of the moment."""
+        self._database = database
+        self._showing = showing
+        self._clock = clock
+        self._policy = policy
+
+    async def apply(self, delivery: Delivery) -> DeliveryState:
+        """Apply one delivery; doing it again changes nothing.
+
+        Raises:
+            UnreadableError: The body cannot be understood.
+        """
+        if len(delivery.body) > _PARSED_APART:
+            told = await asyncio.to_thread(parse, delivery.body, source=delivery.source)
+        else:
+            told = parse(delivery.body, source=delivery.source)
+        async with self._database.transaction() as tx:
+            before = await store.find_latest(tx, told)
+            outcome = apply_notification(
+                before,
+                told,
+                words=self._policy().words,
+                now=self._clock.now(),
+                reopen_within=self._policy().reopen_within,
+            )
+            state = await self._record(tx, before, outcome, told)
+            await inbox_store.mark(tx, delivery.id, state, now=self._clock.now())
+        return state
+
+    async def _record(
+        self, tx: Transaction, before: Incident | None, outcome: Outcome, told: Notification
+    ) -> DeliveryState:
+        after = outcome.incident
+        if outcome.change is Change.RESOLVED_UNSEEN:
+            log.info("resolve_without_incident", source=told.source, receiver=told.receiver)
+        if after is None:
+            return DeliveryState.REPEAT
+        if before is None or after.number != before.number:
+            after = replace(after, destinations=self._routed(after))
+            after = replace(after, number=await store.insert_incident(tx, after))
+            await self._follow(tx, None, after, outcome.change)
+            return DeliveryState.APPLIED
+        if outcome.change is not Change.NOTHING_NEW and after.is_open:
+            joined = join_destinations(after.destinations, self._routed(after))
+            after = replace(after, destinations=joined)
+        await store.update_incident(tx, before, after, outcome.changed)
+        if outcome.change is Change.NOTHING_NEW:
+            return DeliveryState.REPEAT
+        await self._follow(tx, before, after, outcome.change)
+        return DeliveryState.APPLIED
+
+    def _routed(self, incident: Incident) -> tuple[Destination, ...]:
+        return self._policy().destinations(
+            incident.firing, source=incident.source, receiver=incident.receiver
+        )
+
+    async def _follow(
+        self, tx: Transaction, before: Incident | None, after: Incident, change: Change
+    ) -> None:
+        await self._showing.show(tx, after)
+        await self._showing.tell(tx, before, after, change)
+        if action := _JOURNALED.get(change):
+            await self._showing.record(tx, entry_of(after, action))
+
+
+def entry_of(incident: Incident, action: str) -> Entry:
+    """Write down what happened to an incident by itself."""
+    return Entry(
+        actor=THE_MACHINE,
+        action=action,
+        target=f"incident:{incident.number}",
+        detail={
+            "title": incident.title,
+            "severity": incident.severity.word,
+            "firing": len(incident.firing),
+        },
+        namespace=incident.common_labels.get("namespace"),
+        incident=incident.number,
+    )

@@ -1,0 +1,41 @@
+"""What the configuration says about alerts, ready for use."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bot.alerts.model import Alert, Destination, SeverityWords
+from bot.alerts.routing import Labels, MentionIds, Route, mention_ids, route_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertPolicy:
+    """Where alerts go, how bad they are and what counts as the same incident."""
+
+    routes: tuple[Route, ...]
+    words: SeverityWords
+    reopen_within: timedelta
+    channels: Mapping[str, int]
+    """Our names of channels and their Discord ids."""
+    roles: Mapping[str, str]
+    """Our names of roles and their Discord ids."""
+    sources: frozenset[str] = frozenset()
+    """The names of the configured senders; others are accepted and reported."""
+
+    def destinations(self, firing: Iterable[Alert], *, source: str, receiver: str) -> tuple[Destination, ...]:
+        """Say where an incident is shown whose firing alerts are these."""
+        routes = route_for(self.routes, (routable(alert, source, receiver) for alert in firing))
+        return tuple(
+            Destination(route.channel, route.mention, route.remind)
+            for route in routes
+            if route.channel is not None
+        )
+
+    def mention_ids(self, destination: Destination) -> MentionIds:
+        """Return the Discord ids of who is told in a channel."""
+        return mention_ids(destination.mention, self.roles)
+
+
+def routable(alert: Alert, source: str, receiver: str) -> Labels:
+    """Return the labels that routes see: the alert's, its source and its receiver."""
+    return {**alert.labels, "__source__": source, "__receiver__": receiver}

@@ -1,0 +1,183 @@
+"""What follows from an incident: its cards, its pings, its reminders, its place in the index.
+
+Everything here happens inside the transaction that changes the incident.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bot.alerts import store
+from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Severity
+from bot.alerts.policy import AlertPolicy
+from bot.cards.model import Priority
+from bot.cards.store import Cards
+from bot.core.clock import Clock
+from bot.core.durations import spoken_duration
+from bot.database.engine import Transaction
+from bot.journal.model import Entry
+from bot.journal.service import Journal
+from bot.timers.service import Timers
+
+CARD = "incident"
+PING = "ping"
+REMIND = "alerts.remind"
+
+QUIET_AFTER_PING = timedelta(minutes=5)
+"""An incident that flaps pings no more often than this."""
+
+_PRIORITIES = {
+    Severity.CRITICAL: Priority.URGENT,
+    Severity.WARNING: Priority.NORMAL,
+    Severity.INFO: Priority.LOW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What completion needs to know of an open incident."""
+
+    number: IncidentNumber
+    title: str
+    where: str
+    severity: Severity
+    acknowledged: bool
+
+
+class Index:
+    """The open incidents, held in memory for completion."""
+
+    def __init__(self) -> None:
+        """Start empty; filled when leading begins."""
+        self._known: dict[IncidentNumber, Known] = {}
+
+    def note(self, incident: Incident) -> None:
+        """Remember an open incident, forget one that is over."""
+        if not incident.is_open:
+            self._known.pop(incident.number, None)
+            return
+        self._known[incident.number] = Known(
+            incident.number,
+            incident.title,
+            incident.common_labels.get("namespace", ""),
+            incident.severity,
+            incident.acknowledgement is not None,
+        )
+
+    def all(self) -> list[Known]:
+        """Return the open incidents, the worst and newest first."""
+        return sorted(self._known.values(), key=lambda known: (-known.severity, -known.number))
+
+
+class Showing:
+    """Keeps cards, pings and reminders in step with incidents."""
+
+    def __init__(
+        self, cards: Cards, timers: Timers, journal: Journal, clock: Clock, policy: Callable[[], AlertPolicy]
+    ) -> None:
+        """Take the rooms below and what the configuration says at the moment of asking."""
+        self.index = Index()
+        self._cards = cards
+        self._timers = timers
+        self._journal = journal
+        self._clock = clock
+        self._policy = policy
+        timers.register(REMIND, self._remind)
+
+    async def show(self, tx: Transaction, incident: Incident) -> None:
+        """Have every card of an incident rendered, new ones too."""
+        channels = self._policy().channels
+        for destination in incident.destinations:
+            # A channel that was taken out of the configuration keeps its cards as they are.
+            if destination.channel in channels:
+                await self._cards.want(
+                    tx,
+                    CARD,
+                    str(incident.number),
+                    channels[destination.channel],
+                    priority=_PRIORITIES[incident.severity],
+                )
+        tx.after_commit(lambda: self.index.note(incident))
+
+    async def tell(self, tx: Transaction, before: Incident | None, after: Incident, change: Change) -> None:
+        """Ping where a change is a reason to, and set or cancel the reminders."""
+        if not after.is_open or after.acknowledgement is not None:
+            await self.fall_silent(tx, after)
+        known = {destination.channel for destination in before.destinations} if before else set()
+        for destination in after.destinations:
+            if destination.channel not in known:
+                await self._set_reminder(tx, after, destination)
+            elif change is Change.SEVERITY_ROSE:
+                await self.ping(tx, after, destination, f"severity rose to {after.severity.word}")
+            elif change is Change.REOPENED and not await self._pinged_lately(tx, after, destination):
+                await self.ping(tx, after, destination, "fired again")
+
+    async def fall_silent(self, tx: Transaction, incident: Incident) -> None:
+        """Stop reminding, and take away the ping that called for somebody."""
+        for destination in incident.destinations:
+            await self._timers.cancel(tx, REMIND, _subject(incident, destination))
+            ping = await store.find_ping(tx, incident.number, destination.channel)
+            if ping is not None:
+                await self._cards.touch(
+                    tx, PING, ping_key(incident.number, destination.channel, ping.sequence)
+                )
+
+    async def remind_again(self, tx: Transaction, incident: Incident) -> None:
+        """Set the reminders of an incident that somebody gave back."""
+        for destination in incident.destinations:
+            await self._set_reminder(tx, incident, destination)
+
+    async def ping(self, tx: Transaction, incident: Incident, destination: Destination, reason: str) -> None:
+        """Call for those who are mentioned in a channel, by a reply that replaces the one before."""
+        channel_id = self._policy().channels.get(destination.channel)
+        if not destination.mention or channel_id is None:
+            return
+        before = await store.find_ping(tx, incident.number, destination.channel)
+        sequence = await store.next_ping(
+            tx, incident.number, destination.channel, reason=reason, now=self._clock.now()
+        )
+        if before is not None:
+            await self._cards.touch(tx, PING, ping_key(incident.number, destination.channel, before.sequence))
+        await self._cards.want(
+            tx,
+            PING,
+            ping_key(incident.number, destination.channel, sequence),
+            channel_id,
+            priority=Priority.URGENT if incident.severity is Severity.CRITICAL else Priority.HIGH,
+        )
+        await self._set_reminder(tx, incident, destination)
+
+    async def _pinged_lately(self, tx: Transaction, incident: Incident, destination: Destination) -> bool:
+        ping = await store.find_ping(tx, incident.number, destination.channel)
+        return ping is not None and self._clock.now() - ping.at < QUIET_AFTER_PING
+
+    async def _set_reminder(self, tx: Transaction, incident: Incident, destination: Destination) -> None:
+        if destination.remind is None or not destination.mention:
+            return
+        if incident.is_open and incident.acknowledgement is None:
+            due = self._clock.now() + destination.remind
+            await self._timers.set(tx, REMIND, _subject(incident, destination), due)
+
+    async def _remind(self, tx: Transaction, subject: str, due_at: datetime) -> None:
+        del due_at
+        number, _, channel = subject.partition("/")
+        incident = await store.find_incident(tx, IncidentNumber(int(number)))
+        if incident is None or not incident.is_open or incident.acknowledgement is not None:
+            return
+        for destination in incident.destinations:
+            if destination.channel == channel:
+                age = spoken_duration(self._clock.now() - (incident.reopened_at or incident.opened_at))
+                await self.ping(tx, incident, destination, f"still open after {age}, nobody acknowledged")
+
+    async def record(self, tx: Transaction, entry: Entry) -> None:
+        """Write the journal in the same transaction."""
+        await self._journal.append(tx, entry)
+
+
+def ping_key(number: IncidentNumber, channel: str, sequence: int) -> str:
+    """Name a ping: its incident, our name of the channel and which one it is there."""
+    return f"{number}/{channel}/{sequence}"
+
+
+def _subject(incident: Incident, destination: Destination) -> str:
+    return f"{incident.number}/{destination.channel}"

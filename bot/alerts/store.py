@@ -1,0 +1,435 @@
+"""The tables of incidents and their alerts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from bot.alerts.model import (
+    Acknowledgement,
+    Alert,
+    AlertStatus,
+    Closing,
+    Destination,
+    Incident,
+    IncidentNumber,
+    Notification,
+    Severity,
+    State,
+    in_order,
+    labels_key,
+)
+from bot.database.engine import Transaction
+from bot.database.schema import BigId, Json, UtcDateTime, metadata
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("number", BigId, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
+    Column("group_key", Text, nullable=False),
+    Column("labels_key", Text, nullable=False),
+    Column("group_labels", Json, nullable=False),
+    Column("external_url", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("opened_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime),
+    Column("unknown_since", UtcDateTime),
+    Column("reopened", Integer, nullable=False),
+    Column("reopened_at", UtcDateTime),
+    Column("truncated", Integer, nullable=False),
+    Column("acknowledged_by", Text),
+    Column("acknowledged_name", Text),
+    Column("acknowledged_at", UtcDateTime),
+    Column("acknowledged_note", Text),
+    Column("closed_by", Text),
+    Column("closed_name", Text),
+    Column("closed_note", Text),
+    Column("notes", Json, nullable=False),
+    Column("last_key", Text, nullable=False),
+    # A number that was on a card is never given again.
+    sqlite_autoincrement=True,
+)
+Index("ix_incident_group", incident.c.source, incident.c.receiver, incident.c.group_key, incident.c.number)
+Index("ix_incident_labels", incident.c.source, incident.c.receiver, incident.c.labels_key, incident.c.number)
+_is_open = incident.c.closed_at.is_(None)
+Index("ix_incident_open", incident.c.severity, sqlite_where=_is_open, postgresql_where=_is_open)
+
+alert = Table(
+    "alert",
+    metadata,
+    Column("incident", BigId, ForeignKey("incident.number", ondelete="CASCADE"), primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("labels", Json, nullable=False),
+    Column("annotations", Json, nullable=False),
+    Column("starts_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+    Column("generator_url", Text, nullable=False),
+)
+
+destination = Table(
+    "destination",
+    metadata,
+    Column("incident", BigId, ForeignKey("incident.number", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("mention", Json, nullable=False),
+    Column("remind_seconds", Integer),
+    Column("pings", Integer, nullable=False, default=0),
+    Column("ping_reason", Text),
+    Column("pinged_at", UtcDateTime),
+)
+Index("ix_destination_channel", destination.c.channel, destination.c.incident)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """The last ping of an incident in a channel."""
+
+    sequence: int
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentFilter:
+    """Which incidents are wanted; what is left out does not matter."""
+
+    open_only: bool = True
+    severity: Severity | None = None
+    channel: str | None = None
+    acknowledged: bool | None = None
+    text: str = ""
+    """Found in the name or the group's labels, whatever the case."""
+
+
+async def find_latest(tx: Transaction, told: Notification) -> Incident | None:
+    """Return the latest incident of the group that a delivery tells of.
+
+    The group key is not stable: a change of Alertmanager's routes changes it, so
+    the group's labels are tried next.
+    """
+    same_receiver = and_(incident.c.source == told.source, incident.c.receiver == told.receiver)
+    for same_group in (
+        incident.c.group_key == told.group_key,
+        incident.c.labels_key == labels_key(told.group_labels),
+    ):
+        row = (
+            await tx.execute(
+                select(incident).where(same_receiver, same_group).order_by(incident.c.number.desc()).limit(1)
+            )
+        ).first()
+        if row is not None:
+            return await _complete(tx, row)
+    return None
+
+
+async def find_incident(tx: Transaction, number: IncidentNumber) -> Incident | None:
+    """Return an incident with its alerts and destinations."""
+    row = (await tx.execute(select(incident).where(incident.c.number == number))).first()
+    return await _complete(tx, row) if row is not None else None
+
+
+async def list_incidents(
+    tx: Transaction, wanted: IncidentFilter, *, limit: int, offset: int = 0
+) -> list[Incident]:
+    """Return incidents with their alerts: the worst first, then the newest."""
+    rows = await tx.execute(
+        select(incident)
+        .where(*_conditions(wanted))
+        .order_by(incident.c.closed_at.is_not(None), incident.c.severity.desc(), incident.c.number.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return [await _complete(tx, row) for row in rows.all()]
+
+
+async def count_incidents(tx: Transaction, wanted: IncidentFilter) -> int:
+    """Return how many incidents there are."""
+    return int(
+        (
+            await tx.execute(select(func.count()).select_from(incident).where(*_conditions(wanted)))
+        ).scalar_one()
+    )
+
+
+async def list_numbers(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[IncidentNumber]:
+    """Return the numbers of incidents, oldest first."""
+    rows = await tx.execute(
+        select(incident.c.number).where(*_conditions(wanted)).order_by(incident.c.number).limit(limit)
+    )
+    return [IncidentNumber(row.number) for row in rows]
+
+
+async def count_open_by_severity(tx: Transaction) -> Mapping[Severity, int]:
+    """Return how many incidents are open, for each severity."""
+    rows = await tx.execute(
+        select(incident.c.severity, func.count().label("open")).where(_is_open).group_by(incident.c.severity)
+    )
+    counted = {row.severity: row.open for row in rows}
+    return {severity: counted.get(int(severity), 0) for severity in Severity}
+
+
+async def insert_incident(tx: Transaction, opened: Incident) -> IncidentNumber:
+    """Store a new incident with its alerts and destinations; return its number."""
+    number = IncidentNumber(
+        (
+            await tx.execute(incident.insert().values(_columns(opened)).returning(incident.c.number))
+        ).scalar_one()
+    )
+    if opened.alerts:
+        await tx.execute(alert.insert(), [_alert_row(number, told) for told in opened.alerts])
+    await _insert_destinations(tx, number, enumerate(opened.destinations))
+    return number
+
+
+async def update_incident(
+    tx: Transaction, before: Incident, after: Incident, changed: Sequence[Alert] = ()
+) -> None:
+    """Store what became of an incident; `changed` are the alerts that did."""
+    if _columns(before) != _columns(after):
+        await tx.execute(update(incident).where(incident.c.number == after.number).values(_columns(after)))
+    known = {told.fingerprint for told in before.alerts}
+    new = [_alert_row(after.number, told) for told in changed if told.fingerprint not in known]
+    old = [_alert_row(after.number, told) for told in changed if told.fingerprint in known]
+    if new:
+        await tx.execute(alert.insert(), new)
+    if old:
+        await tx.execute(_update_alert, [{f"_{name}": value for name, value in row.items()} for row in old])
+    if before.destinations != after.destinations:
+        await _update_destinations(tx, before, after)
+
+
+async def find_ping(tx: Transaction, number: IncidentNumber, channel: str) -> Ping | None:
+    """Return the last ping of an incident in a channel."""
+    row = (
+        await tx.execute(
+            select(destination).where(destination.c.incident == number, destination.c.channel == channel)
+        )
+    ).first()
+    if row is None or not row.pings:
+        return None
+    return Ping(row.pings, row.ping_reason, row.pinged_at)
+
+
+async def next_ping(
+    tx: Transaction, number: IncidentNumber, channel: str, *, reason: str, now: datetime
+) -> int:
+    """Note one more ping in a channel; return which one it is."""
+    sequence = (
+        await tx.execute(
+            update(destination)
+            .where(destination.c.incident == number, destination.c.channel == channel)
+            .values(pings=destination.c.pings + 1, ping_reason=reason, pinged_at=now)
+            .returning(destination.c.pings)
+        )
+    ).scalar_one()
+    return int(sequence)
+
+
+async def purge(tx: Transaction, *, closed_before: datetime, limit: int = 500) -> int:
+    """Delete incidents that were over long ago; return how many."""
+    old = (
+        select(incident.c.number)
+        .where(incident.c.closed_at < closed_before)
+        .order_by(incident.c.number)
+        .limit(limit)
+    )
+    numbers = [row.number for row in await tx.execute(old)]
+    if numbers:
+        await tx.execute(delete(incident).where(incident.c.number.in_(numbers)))
+    return len(numbers)
+
+
+def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.open_only:
+        conditions.append(_is_open)
+    if wanted.severity is not None:
+        conditions.append(incident.c.severity == int(wanted.severity))
+    if wanted.acknowledged is not None:
+        nobody = incident.c.acknowledged_by.is_(None)
+        conditions.append(~nobody if wanted.acknowledged else nobody)
+    if wanted.channel is not None:
+        shown = select(destination.c.incident).where(destination.c.channel == wanted.channel)
+        conditions.append(incident.c.number.in_(shown))
+    conditions.extend(
+        or_(
+            func.lower(incident.c.title).contains(word, autoescape=True),
+            func.lower(cast(incident.c.group_labels, Text)).contains(word, autoescape=True),
+        )
+        for word in wanted.text.lower().split()
+    )
+    return conditions
+
+
+def _columns(value: Incident) -> dict[str, Any]:
+    acknowledged, closing = value.acknowledgement, value.closing
+    return {
+        "source": value.source,
+        "receiver": value.receiver,
+        "group_key": value.group_key,
+        "labels_key": labels_key(value.group_labels),
+        "group_labels": dict(value.group_labels),
+        "external_url": value.external_url,
+        "title": value.title,
+        "state": value.state.value,
+        "severity": int(value.severity),
+        "opened_at": value.opened_at,
+        "changed_at": value.changed_at,
+        "closed_at": value.closed_at,
+        "unknown_since": value.unknown_since,
+        "reopened": value.reopened,
+        "reopened_at": value.reopened_at,
+        "truncated": value.truncated,
+        "acknowledged_by": acknowledged and acknowledged.by_id,
+        "acknowledged_name": acknowledged and acknowledged.by_name,
+        "acknowledged_at": acknowledged and acknowledged.at,
+        "acknowledged_note": acknowledged and acknowledged.note,
+        "closed_by": closing and closing.by_id,
+        "closed_name": closing and closing.by_name,
+        "closed_note": closing and closing.note,
+        "notes": dict(value.notes),
+        "last_key": value.last_key,
+    }
+
+
+def _alert_row(number: IncidentNumber, told: Alert) -> dict[str, Any]:
+    return {
+        "incident": number,
+        "fingerprint": told.fingerprint,
+        "status": told.status.value,
+        "labels": dict(told.labels),
+        "annotations": dict(told.annotations),
+        "starts_at": told.starts_at,
+        "ends_at": told.ends_at,
+        "generator_url": told.generator_url,
+    }
+
+
+_update_alert = (
+    update(alert)
+    .where(alert.c.incident == bindparam("_incident"), alert.c.fingerprint == bindparam("_fingerprint"))
+    .values(
+        {
+            name: bindparam(f"_{name}")
+            for name in ("status", "labels", "annotations", "starts_at", "ends_at", "generator_url")
+        }
+    )
+)
+
+
+async def _insert_destinations(
+    tx: Transaction, number: IncidentNumber, destinations: Iterable[tuple[int, Destination]]
+) -> None:
+    rows = [
+        {
+            "incident": number,
+            "channel": shown.channel,
+            "position": position,
+            "mention": list(shown.mention),
+            "remind_seconds": _seconds(shown.remind),
+            "pings": 0,
+        }
+        for position, shown in destinations
+    ]
+    if rows:
+        await tx.execute(destination.insert(), rows)
+
+
+async def _update_destinations(tx: Transaction, before: Incident, after: Incident) -> None:
+    known = {shown.channel: shown for shown in before.destinations}
+    await _insert_destinations(
+        tx,
+        after.number,
+        [(i, shown) for i, shown in enumerate(after.destinations) if shown.channel not in known],
+    )
+    for shown in after.destinations:
+        if shown.channel in known and known[shown.channel] != shown:
+            await tx.execute(
+                update(destination)
+                .where(destination.c.incident == after.number, destination.c.channel == shown.channel)
+                .values(mention=list(shown.mention), remind_seconds=_seconds(shown.remind))
+            )
+
+
+def _seconds(remind: timedelta | None) -> int | None:
+    return None if remind is None else int(remind.total_seconds())
+
+
+async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
+    alerts = await tx.execute(select(alert).where(alert.c.incident == row.number))
+    shown = await tx.execute(
+        select(destination).where(destination.c.incident == row.number).order_by(destination.c.position)
+    )
+    acknowledgement = (
+        Acknowledgement(
+            row.acknowledged_by, row.acknowledged_name, row.acknowledged_at, row.acknowledged_note or ""
+        )
+        if row.acknowledged_by is not None
+        else None
+    )
+    return Incident(
+        number=IncidentNumber(row.number),
+        source=row.source,
+        receiver=row.receiver,
+        group_key=row.group_key,
+        group_labels=row.group_labels,
+        external_url=row.external_url,
+        state=State(row.state),
+        severity=Severity(row.severity),
+        opened_at=row.opened_at,
+        changed_at=row.changed_at,
+        closed_at=row.closed_at,
+        unknown_since=row.unknown_since,
+        reopened=row.reopened,
+        reopened_at=row.reopened_at,
+        truncated=row.truncated,
+        acknowledgement=acknowledgement,
+        closing=Closing(row.closed_by, row.closed_name, row.closed_note or "") if row.closed_by else None,
+        destinations=tuple(_destination(each) for each in shown),
+        alerts=in_order(_alert(each) for each in alerts),
+        notes=row.notes,
+        last_key=row.last_key,
+    )
+
+
+def _alert(row: Row[Any]) -> Alert:
+    return Alert(
+        fingerprint=row.fingerprint,
+        status=AlertStatus(row.status),
+        labels=row.labels,
+        annotations=row.annotations,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        generator_url=row.generator_url,
+    )
+
+
+def _destination(row: Row[Any]) -> Destination:
+    remind = None if row.remind_seconds is None else timedelta(seconds=row.remind_seconds)
+    return Destination(row.channel, tuple(row.mention), remind)

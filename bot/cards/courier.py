@@ -1,0 +1,247 @@
+"""Makes Discord agree with the cards: the latest version only, the most urgent first.
+
+One loop a channel, one request in flight in each, rendered when its slot is
+free. A restart, a 429, an outage and a deleted message are all the same case:
+not yet in agreement.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from bot.cards import store
+from bot.cards.model import Card, Need, backoff, need_of
+from bot.cards.source import CardSource
+from bot.chat.errors import (
+    ChannelForbiddenError,
+    ChannelGoneError,
+    DiscordUnavailableError,
+    EditLimitedError,
+    MessageGoneError,
+    MessageRejectedError,
+    ThreadArchivedError,
+)
+from bot.chat.messages import DiscordMessages
+from bot.chat.pacing import Pacing, Verb
+from bot.chat.rendered import Rendered
+from bot.core.clock import Clock
+from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.core.loops import AT_ONCE, Bug, Loop, survive
+from bot.database.engine import Database
+from bot.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
+"""How long after an outage the first try may come: cards must be shown within 15 s of its end."""
+
+_CANDIDATES = 10
+_VERBS = {Need.CREATE: Verb.CREATE, Need.FIND: Verb.CREATE, Need.EDIT: Verb.EDIT}
+
+Refusal = Callable[[Card, str, int | None], object]
+
+
+class Courier:
+    """Delivers cards."""
+
+    def __init__(
+        self,
+        database: Database,
+        messages: DiscordMessages,
+        pacing: Pacing,
+        sources: Mapping[str, CardSource],
+        *,
+        clock: Clock,
+        fallback_channel: Callable[[], int | None],
+        on_refusal: Refusal = lambda *_: None,
+    ) -> None:
+        """Take the leading database, the way to Discord and a source for each kind of card.
+
+        `fallback_channel` gives where a card goes whose channel refuses us;
+        `on_refusal(card, why, moved_to)` hears of each such case.
+        """
+        self._database = database
+        self._messages = messages
+        self._pacing = pacing
+        self._sources = sources
+        self._clock = clock
+        self._fallback_channel = fallback_channel
+        self._on_refusal = on_refusal
+        self._dispatcher = Loop("courier", self.dispatch)
+        self._channels: dict[int, Loop] = {}
+        self._started: asyncio.TaskGroup | None = None
+        self._outages: dict[int, int] = {}
+
+    def wake(self) -> None:
+        """Look for cards that wait, soon."""
+        self._dispatcher.wake()
+
+    async def run(self) -> None:
+        """Deliver until cancelled; raises `LostLeadershipError` in a group."""
+        async with self._database.transaction() as tx:
+            await store.send_again(tx, touched_since=self._clock.now() - store.JUST_NOW)
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._started = group
+                group.create_task(self._dispatcher.run(), name="courier")
+        finally:
+            self._started = None
+            self._channels.clear()
+
+    async def dispatch(self) -> timedelta | None:
+        """Wake the loop of each channel for which something waits."""
+        async with self._database.reading() as tx:
+            channels = await store.list_due_channels(tx)
+            metrics.INBOX_PENDING.labels("courier").set(await store.count_due(tx))
+        for channel in channels:
+            self._loop_of(channel).wake()
+        return None
+
+    def _loop_of(self, channel: int) -> Loop:
+        loop = self._channels.get(channel)
+        if loop is None:
+            loop = Loop(f"courier-{channel}", lambda: self.step(channel), longest_backoff=LONGEST_OUTAGE_WAIT)
+            self._channels[channel] = loop
+            if self._started is not None:
+                self._started.create_task(loop.run(), name=loop.name)
+        return loop
+
+    async def settle(self) -> None:
+        """Deliver everything that can be delivered without waiting; for tests and a last effort."""
+        async with self._database.reading() as tx:
+            channels = await store.list_due_channels(tx)
+        for channel in channels:
+            while await self.step(channel) == AT_ONCE:
+                pass
+
+    async def step(self, channel: int) -> timedelta | None:
+        """Bring the next card of a channel into agreement."""
+        now = self._clock.now()
+        async with self._database.reading() as tx:
+            due = await store.list_due(tx, channel, now=now, limit=_CANDIDATES)
+            retry_at = None if due else await store.find_next_retry(tx, channel)
+        if not due:
+            return max(retry_at - now, timedelta(milliseconds=50)) if retry_at else None
+        waits = {verb: self._pacing.ready_in(channel, verb) for verb in (Verb.CREATE, Verb.EDIT)}
+        card = next((card for card in due if waits[_VERBS[need_of(card)]] <= 0), None)
+        if card is None:
+            return timedelta(seconds=min(waits[_VERBS[need_of(card)]] for card in due))
+        outcome = await survive(
+            self._deliver(card),
+            name="courier",
+            but=(UnavailableError, LostLeadershipError),
+            card=f"{card.kind} {card.key}",
+        )
+        if isinstance(outcome, Bug):
+            await self._put_aside(card)
+        return AT_ONCE
+
+    async def _deliver(self, card: Card) -> None:
+        try:
+            await self._agree(card)
+        except DiscordUnavailableError as error:
+            self._wait_out(card, error)
+            return
+        except EditLimitedError as error:
+            self._pacing.hold(card.posted_in, _VERBS[need_of(card)], error.retry_after)
+            return
+        except MessageGoneError:
+            async with self._database.transaction() as tx:
+                await store.mark_lost(tx, card.id)
+            return
+        except (ChannelForbiddenError, ChannelGoneError) as error:
+            await self._fall_back(card, str(error))
+            return
+        except MessageRejectedError as error:
+            log.error("card_rejected", kind=card.kind, key=card.key, why=str(error))  # noqa: TRY400 — no bug of ours below
+            self._on_refusal(card, str(error), None)
+            await self._put_aside(card)
+            return
+        if self._outages.pop(card.posted_in, 0):
+            log.info("discord_answers_again", channel=card.posted_in)
+
+    async def _agree(self, card: Card) -> None:
+        rendered = await self._sources[card.kind].render(card.key, card.channel_id)
+        if rendered is None:
+            await self._remove(card)
+            return
+        match need_of(card):
+            case Need.EDIT:
+                assert card.message_id is not None  # noqa: S101 — a live card has a message
+                try:
+                    await self._messages.edit(card.posted_in, card.message_id, rendered)
+                except ThreadArchivedError:
+                    await self._messages.unarchive(card.posted_in)
+                    await self._messages.edit(card.posted_in, card.message_id, rendered)
+                await self._mark_live(card, card.message_id)
+            case Need.FIND:
+                found = await self._find(card)
+                if found is None:
+                    await self._create(card, rendered)
+                else:
+                    # It is there, in the version of then: the next step edits it.
+                    async with self._database.transaction() as tx:
+                        await store.mark_live(tx, card.id, message_id=found, version=card.delivered)
+            case Need.CREATE:
+                await self._create(card, rendered)
+
+    async def _create(self, card: Card, rendered: Rendered) -> None:
+        async with self._database.transaction() as tx:
+            await store.mark_creating(tx, card.id, marker=rendered.marker, now=self._clock.now())
+        if card.announced:
+            # It was said once: posting it again wakes nobody.
+            rendered = replace(rendered, ping_roles=(), ping_users=(), silent=True)
+        try:
+            message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce)
+        except ThreadArchivedError:
+            await self._messages.unarchive(card.posted_in)
+            message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce)
+        await self._mark_live(card, message)
+
+    async def _remove(self, card: Card) -> None:
+        message = await self._find(card) if need_of(card) is Need.FIND else card.message_id
+        if message is not None:
+            await self._messages.delete(card.posted_in, message)
+        async with self._database.transaction() as tx:
+            await store.mark_gone(tx, card.id, version=card.wanted)
+
+    async def _find(self, card: Card) -> int | None:
+        assert card.marker is not None  # noqa: S101 — noted before the creation went out
+        assert card.creating_since is not None  # noqa: S101 — likewise
+        return await self._messages.find(card.posted_in, card.marker, since=card.creating_since)
+
+    async def _mark_live(self, card: Card, message: int) -> None:
+        async with self._database.transaction() as tx:
+            await store.mark_live(tx, card.id, message_id=message, version=card.wanted)
+
+    async def _put_aside(self, card: Card) -> None:
+        wait = backoff(card.failures + 1, first=timedelta(minutes=1), longest=timedelta(hours=1))
+        async with self._database.transaction() as tx:
+            await store.mark_failed(tx, card.id, retry_at=self._clock.now() + wait)
+
+    async def _fall_back(self, card: Card, why: str) -> None:
+        fallback = self._fallback_channel()
+        if fallback is None or card.posted_in == fallback:
+            log.warning("channel_refuses", channel=card.posted_in, why=why)
+            self._on_refusal(card, why, None)
+            await self._put_aside(card)
+            return
+        log.warning("card_moved", kind=card.kind, key=card.key, channel=card.posted_in, to=fallback, why=why)
+        async with self._database.transaction() as tx:
+            await store.move(tx, card.id, to=fallback)
+            tx.after_commit(self.wake)
+        self._on_refusal(card, why, fallback)
+
+    def _wait_out(self, card: Card, error: DiscordUnavailableError) -> None:
+        failures = self._outages.get(card.posted_in, 0) + 1
+        self._outages[card.posted_in] = failures
+        if failures == 1:
+            log.warning("discord_unavailable", channel=card.posted_in, why=str(error))
+        wait = backoff(
+            failures, first=timedelta(milliseconds=500), longest=LONGEST_OUTAGE_WAIT
+        ).total_seconds()
+        for verb in (Verb.CREATE, Verb.EDIT):
+            self._pacing.hold(card.posted_in, verb, max(wait, error.retry_after or 0))

@@ -1,0 +1,90 @@
+"""What a card is and what it needs next: values and pure decisions."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, IntEnum, StrEnum
+
+
+class Priority(IntEnum):
+    """Which card goes first when a channel cannot take all at once."""
+
+    LOW = 0
+    NORMAL = 10
+    HIGH = 20
+    URGENT = 30
+
+
+class CardState(StrEnum):
+    """What is known of the message."""
+
+    ABSENT = "absent"
+    CREATING = "creating"
+    """A creation was begun; whether Discord took it is not known until it answers."""
+    LIVE = "live"
+    GONE = "gone"
+    """It should not exist any more, and does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One live message that should agree with what its source renders."""
+
+    id: int
+    kind: str
+    key: str
+    channel_id: int
+    """Where it belongs."""
+    posted_in: int
+    """Where it is: another channel while the first one refuses us."""
+    priority: Priority
+    wanted: int
+    """Counts up with each reason to render again."""
+    delivered: int
+    """The version that Discord shows; 0: none yet."""
+    state: CardState
+    message_id: int | None
+    generation: int
+    """How often the message was lost and posted again."""
+    creating_since: datetime | None
+    marker: str | None
+    """The custom_id by which a message of unknown outcome is found again."""
+    touched_at: datetime
+    announced: bool
+    """Whether it was ever shown: what was said once pings nobody when it is posted again."""
+    failures: int
+    retry_at: datetime | None
+
+    @property
+    def nonce(self) -> str:
+        """The text by which Discord recognises a creation that is repeated (at most 25 characters)."""
+        return f"tm{self.id}.{self.generation}"[:25]
+
+
+class Need(Enum):
+    """What a card that is due needs from Discord."""
+
+    CREATE = "create"
+    FIND = "find"
+    """Look whether an earlier creation got through before creating."""
+    EDIT = "edit"
+
+
+def need_of(card: Card) -> Need:
+    """Say how a card is brought into agreement.
+
+    A nonce protects a creation for minutes only and a restart forgets what was on
+    the wire, so a creation whose outcome is unknown is always looked up first.
+    """
+    match card.state:
+        case CardState.LIVE:
+            return Need.EDIT
+        case CardState.CREATING:
+            return Need.FIND
+        case CardState.ABSENT | CardState.GONE:
+            return Need.CREATE
+
+
+def backoff(failures: int, *, first: timedelta, longest: timedelta) -> timedelta:
+    """Return how long to wait after so many failures in a row: doubling, capped."""
+    doubled: timedelta = first * int(2 ** min(max(failures - 1, 0), 16))
+    return min(doubled, longest)

@@ -1,0 +1,266 @@
+"""The cards: which live messages should exist, and at which version."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    Row,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from bot.cards.model import Card, CardState, Priority
+from bot.core.clock import Clock
+from bot.database.engine import Transaction
+from bot.database.schema import BigId, UtcDateTime, metadata
+
+card = Table(
+    "card",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("channel_id", BigId, nullable=False),
+    Column("posted_in", BigId, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("delivered", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("message_id", BigId),
+    Column("generation", Integer, nullable=False),
+    Column("creating_since", UtcDateTime),
+    Column("marker", Text),
+    Column("touched_at", UtcDateTime, nullable=False),
+    Column("announced", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", UtcDateTime),
+    UniqueConstraint("kind", "key", "channel_id"),
+)
+_is_due = card.c.wanted > card.c.delivered
+Index("ix_card_due", card.c.posted_in, card.c.priority, sqlite_where=_is_due, postgresql_where=_is_due)
+
+
+class Cards:
+    """Says which cards should exist; the courier hears of it after the commit."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Take the clock; `on_change` is set by whoever delivers."""
+        self._clock = clock
+        self._on_change: Callable[[], None] = _nobody
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have the deliverer woken after each commit that changes a card."""
+        self._on_change = callback
+
+    async def want(
+        self, tx: Transaction, kind: str, key: str, channel_id: int, *, priority: Priority = Priority.NORMAL
+    ) -> None:
+        """Have a card in a channel, rendered anew if it is there already."""
+        now = self._clock.now()
+        bumped = await tx.execute(
+            update(card)
+            .where(card.c.kind == kind, card.c.key == key, card.c.channel_id == channel_id)
+            .values(wanted=card.c.wanted + 1, priority=priority, touched_at=now, retry_at=None)
+        )
+        if bumped.rowcount == 0:
+            await tx.execute(
+                card.insert().values(
+                    kind=kind,
+                    key=key,
+                    channel_id=channel_id,
+                    posted_in=channel_id,
+                    priority=priority,
+                    wanted=1,
+                    delivered=0,
+                    state=CardState.ABSENT,
+                    generation=0,
+                    touched_at=now,
+                    announced=False,
+                    failures=0,
+                )
+            )
+        tx.after_commit(self._on_change)
+
+    async def touch(self, tx: Transaction, kind: str, key: str) -> None:
+        """Have every card of this key rendered anew, wherever it is."""
+        touched = await tx.execute(
+            update(card)
+            .where(card.c.kind == kind, card.c.key == key)
+            .values(wanted=card.c.wanted + 1, touched_at=self._clock.now(), retry_at=None)
+        )
+        if touched.rowcount:
+            tx.after_commit(self._on_change)
+
+
+async def list_due_channels(tx: Transaction) -> list[int]:
+    """Return the channels for which something waits."""
+    rows = await tx.execute(select(card.c.posted_in).where(_is_due).distinct())
+    return [int(row.posted_in) for row in rows]
+
+
+async def count_due(tx: Transaction) -> int:
+    """Return how many cards wait."""
+    return int((await tx.execute(select(func.count()).where(_is_due))).scalar_one())
+
+
+async def list_due(tx: Transaction, channel_id: int, *, now: datetime, limit: int) -> list[Card]:
+    """Return the cards that a channel should take next, the most urgent first."""
+    rows = await tx.execute(
+        select(card)
+        .where(
+            card.c.posted_in == channel_id, _is_due, or_(card.c.retry_at.is_(None), card.c.retry_at <= now)
+        )
+        .order_by(card.c.priority.desc(), card.c.touched_at, card.c.id)
+        .limit(limit)
+    )
+    return [_card(row) for row in rows]
+
+
+async def find_next_retry(tx: Transaction, channel_id: int) -> datetime | None:
+    """Return when the next card of a channel may be tried again."""
+    moment: datetime | None = (
+        await tx.execute(
+            select(card.c.retry_at)
+            .where(card.c.posted_in == channel_id, _is_due, card.c.retry_at.is_not(None))
+            .order_by(card.c.retry_at)
+            .limit(1)
+        )
+    ).scalar()
+    return moment
+
+
+async def find_card(tx: Transaction, kind: str, key: str, channel_id: int) -> Card | None:
+    """Return the card of a key that belongs into a channel."""
+    row = (
+        await tx.execute(
+            select(card).where(card.c.kind == kind, card.c.key == key, card.c.channel_id == channel_id)
+        )
+    ).first()
+    return _card(row) if row else None
+
+
+async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: datetime) -> None:
+    """Note that a creation is about to go out."""
+    await tx.execute(
+        update(card)
+        .where(card.c.id == card_id)
+        .values(
+            state=CardState.CREATING,
+            marker=marker,
+            creating_since=func.coalesce(card.c.creating_since, now, type_=UtcDateTime()),
+        )
+    )
+
+
+async def mark_live(tx: Transaction, card_id: int, *, message_id: int, version: int) -> None:
+    """Note that Discord shows a version."""
+    await tx.execute(
+        update(card)
+        .where(card.c.id == card_id)
+        .values(
+            state=CardState.LIVE,
+            message_id=message_id,
+            delivered=version,
+            announced=True,
+            creating_since=None,
+            failures=0,
+            retry_at=None,
+        )
+    )
+
+
+async def mark_gone(tx: Transaction, card_id: int, *, version: int) -> None:
+    """Note that a card that should not exist does not."""
+    await tx.execute(
+        update(card)
+        .where(card.c.id == card_id)
+        .values(
+            state=CardState.GONE,
+            message_id=None,
+            delivered=version,
+            generation=card.c.generation + 1,
+            creating_since=None,
+            failures=0,
+            retry_at=None,
+        )
+    )
+
+
+async def mark_lost(tx: Transaction, card_id: int) -> None:
+    """Note that the message was deleted by somebody: it is posted again."""
+    await tx.execute(
+        update(card)
+        .where(card.c.id == card_id)
+        .values(
+            state=CardState.ABSENT,
+            message_id=None,
+            delivered=0,
+            generation=card.c.generation + 1,
+            creating_since=None,
+        )
+    )
+
+
+async def move(tx: Transaction, card_id: int, *, to: int) -> None:
+    """Have the card posted in another channel from now on."""
+    await tx.execute(
+        update(card)
+        .where(card.c.id == card_id)
+        .values(
+            posted_in=to,
+            state=CardState.ABSENT,
+            message_id=None,
+            delivered=0,
+            generation=card.c.generation + 1,
+            creating_since=None,
+            failures=0,
+            retry_at=None,
+        )
+    )
+
+
+async def mark_failed(tx: Transaction, card_id: int, *, retry_at: datetime) -> None:
+    """Note that a card cannot be shown now, so that others go before it."""
+    await tx.execute(
+        update(card).where(card.c.id == card_id).values(failures=card.c.failures + 1, retry_at=retry_at)
+    )
+
+
+async def send_again(tx: Transaction, *, touched_since: datetime) -> None:
+    """Have cards that a former leader touched lately sent again."""
+    await tx.execute(
+        update(card)
+        .where(card.c.touched_at >= touched_since, card.c.state == CardState.LIVE)
+        .values(wanted=card.c.wanted + 1)
+    )
+
+
+async def purge(tx: Transaction, *, untouched_since: datetime) -> int:
+    """Forget cards that agree and that nobody touched for long; the messages stay."""
+    deleted = await tx.execute(card.delete().where(card.c.touched_at < untouched_since, ~_is_due))
+    return deleted.rowcount
+
+
+def _card(row: Row[Any]) -> Card:
+    values = dict(row._mapping)  # noqa: SLF001 — the documented way to a row's columns
+    values["priority"] = Priority(values["priority"])
+    values["state"] = CardState(values["state"])
+    return Card(**values)
+
+
+def _nobody() -> None:
+    """Stand in until somebody delivers."""
+
+
+JUST_NOW = timedelta(seconds=30)
+"""What a former leader touched within this time may still have been on the wire."""
