@@ -72,9 +72,9 @@ class DiscordMessages:
                 view=rendered.view,
                 files=files_of(rendered),
                 nonce=nonce,
-                reference=_reference(channel_id, rendered),
                 silent=rendered.silent,
                 allowed_mentions=_pings(rendered),
+                **_reply(channel_id, rendered),
             )
         return message.id
 
@@ -146,12 +146,13 @@ class DiscordMessages:
         return us is not None and message.author.id == us.id
 
 
-def _reference(channel_id: int, rendered: Rendered) -> discord.MessageReference:
+def _reply(channel_id: int, rendered: Rendered) -> dict[str, Any]:
     if rendered.reply_to is None:
-        return discord.utils.MISSING  # type: ignore[no-any-return]  # discord.py's "not given".
-    return discord.MessageReference(
+        return {}
+    reference = discord.MessageReference(
         message_id=rendered.reply_to, channel_id=channel_id, fail_if_not_exists=False
     )
+    return {"reference": reference}
 
 
 def _pings(rendered: Rendered) -> discord.AllowedMentions:

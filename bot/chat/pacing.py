@@ -99,6 +99,10 @@ class Pacing:
         free_at = max(self._free_at.get((channel_id, verb), 0.0), self._all_free_at)
         return max(0.0, free_at - self._monotonic())
 
+    def hold(self, channel_id: int, verb: str, seconds: float) -> None:
+        """Have such requests wait for reasons of our own, such as an outage."""
+        self._note((channel_id, verb), self._monotonic() + seconds)
+
     def learn(self, answer: Answer) -> None:
         """Take note of what an answer says about the next request."""
         now = self._monotonic()

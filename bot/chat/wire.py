@@ -161,11 +161,20 @@ class Bucket(Ratelimit):
     seconds its sender does not know its id, or gives up. Ours lets the next request wait.
     """
 
-    __slots__ = ("_freed",)
+    __slots__ = ("_freed", "_limit_known")
 
     def __init__(self, max_ratelimit_timeout: float | None) -> None:
         super().__init__(max_ratelimit_timeout)
         self._freed = asyncio.Event()
+        self._limit_known = False
+
+    def update(self, response: aiohttp.ClientResponse, *, use_clock: bool = False) -> None:
+        """Take the limit from an answer; requests still on their way are not in its count of what remains."""
+        left = self.remaining
+        super().update(response, use_clock=use_clock)
+        if self._limit_known:
+            self.remaining = min(self.remaining, left)
+        self._limit_known = True
 
     async def acquire(self) -> None:
         """Wait for a slot and take it."""
