@@ -1,0 +1,72 @@
+"""Telling operators: once for the same thing, counting up when it happens again."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from bot.cards.model import Priority
+from bot.cards.notices import store
+from bot.cards.notices.card import render_notice
+from bot.cards.notices.model import Notice
+from bot.cards.store import Cards
+from bot.chat.rendered import Rendered
+from bot.core.clock import Clock
+from bot.core.errors import NotFoundError
+from bot.database.engine import Database, Transaction
+
+KIND = "notice"
+
+_FORGET_AFTER = timedelta(days=1)
+"""The same thing after a quiet day is news again."""
+_UPDATE_EVERY = timedelta(minutes=1)
+"""A notice that counts up is edited no more often than this."""
+
+
+class Notices:
+    """Tells operators, and renders what they were told."""
+
+    def __init__(
+        self, database: Database, cards: Cards, clock: Clock, channel: Callable[[], int | None]
+    ) -> None:
+        """Take the leading database and where notices go at the moment of telling."""
+        self._database = database
+        self._cards = cards
+        self._clock = clock
+        self._channel = channel
+
+    async def post(self, tx: Transaction, key: str, title: str, text: str) -> None:
+        """Tell of something, in the transaction that knows of it."""
+        channel, now = self._channel(), self._clock.now()
+        known = await store.find_latest(tx, key)
+        if known is None or now - known.last_at > _FORGET_AFTER:
+            number = await store.insert_notice(tx, key=key, title=title, text=text, now=now)
+        else:
+            number = known.id
+            await store.count_up(tx, number, text=text, now=now)
+            if known.count > 1 and now - known.last_at < _UPDATE_EVERY:
+                return
+        if channel is not None:
+            await self._cards.want(tx, KIND, str(number), channel, priority=Priority.HIGH)
+
+    async def tell(self, key: str, title: str, text: str) -> None:
+        """Tell of something that no transaction knows of."""
+        async with self._database.transaction() as tx:
+            await self.post(tx, key, title, text)
+
+    async def get(self, number: int) -> Notice:
+        """Return a notice.
+
+        Raises:
+            NotFoundError: It is no longer kept.
+        """
+        async with self._database.reading() as tx:
+            notice = await store.find_notice(tx, number)
+        if notice is None:
+            raise NotFoundError("This notice is no longer kept.")
+        return notice
+
+    async def render(self, key: str, channel_id: int) -> Rendered | None:
+        """Give the courier the looks of a notice; one that was forgotten stays as it is."""
+        del channel_id
+        async with self._database.reading() as tx:
+            notice = await store.find_notice(tx, int(key))
+        return render_notice(notice) if notice is not None else None
