@@ -6,7 +6,7 @@ told nothing and harms nobody.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from io import BytesIO
 from typing import Any, Final
 
@@ -22,10 +22,12 @@ from bot.core.errors import MachineError, RefusedError
 from bot.telemetry.metrics import INTERACTIONS
 
 Interaction = discord.Interaction[Any]
+Choice = app_commands.Choice[str]
 Answer = str | discord.ui.LayoutView | Rendered
 
 NO_MENTIONS: Final = discord.AllowedMentions.none()
 LONGEST_CONTENT: Final = 2000
+MOST_CHOICES: Final = 25
 _TOO_LATE: Final = frozenset({10008, 10015, 10062, 40060, 50027})
 """The interaction expired, was answered by another process, or its message is gone."""
 _ANSWERED: Final = "the_machine_answered"
@@ -61,6 +63,16 @@ async def guarded(interaction: Interaction, name: str, work: Awaitable[None]) ->
         await answer_error(interaction, error, name)
     else:
         INTERACTIONS.labels(name, "ok").inc()
+
+
+async def offered(name: str, choices: Awaitable[Sequence[Choice]]) -> list[Choice]:
+    """Return at most 25 choices for completion; none when they fail: nobody can be told while typing."""
+    try:
+        return list(await choices)[:MOST_CHOICES]
+    except Exception:
+        INTERACTIONS.labels(name, "failed").inc()
+        log.exception("completion_failed", command=name, reference=secrets.token_hex(4))
+        return []
 
 
 async def answer_error(interaction: Interaction, error: BaseException, name: str) -> None:

@@ -7,7 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.chat.client import ForgetfulMemory, MachineBot
-from bot.chat.replies import defer, reply
+from bot.chat.replies import defer, offered, reply
 from bot.chat.wire import redirect
 from bot.core.errors import InvalidError, NotAllowedError
 from tests.simulators.discord.faults import invalid_form, missing_access, server_error
@@ -30,6 +30,13 @@ class Alerts(commands.GroupCog, name="alerts"):
         if incident == "boom":
             raise RuntimeError("secret detail")
         await reply(interaction, f"Acknowledged {incident}.")
+
+    @ack.autocomplete("incident")
+    async def complete(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        return await offered("alerts ack", self._incidents(typed))
+
+    async def _incidents(self, typed: str) -> list[app_commands.Choice[str]]:
+        return [app_commands.Choice(name=str(n // int(typed)), value=str(n)) for n in range(60)]
 
 
 class Machine(commands.Cog):
@@ -87,6 +94,14 @@ async def test_a_bug_in_a_command_gives_a_reference_that_is_in_the_log(ack):
     [failed] = [entry for entry in logs if entry["event"] == "interaction_failed"]
     assert failed["command"] == "alerts ack"
     assert answer.response.content == f"Something went wrong on our side. Reference `{failed['reference']}`."
+
+
+@pytest.mark.parametrize(("typed", "count"), [("1", 25), ("0", 0)])
+async def test_completion_offers_what_fits_and_nothing_when_it_fails(simcord_env, guild, typed, count):
+    alice = guild.add_member(simcord_env.create_user("alice"))
+    channel = guild.create_text_channel("alerts")
+    choices = await alice.autocomplete(channel, "alerts ack", "incident", typed)
+    assert len(choices) == count
 
 
 async def test_an_expired_interaction_is_left_alone(simcord_env, ack):
