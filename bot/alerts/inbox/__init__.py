@@ -1,0 +1,1 @@
+"""The durable inbox: a delivery is committed before its sender is answered, and applied later, in order."""
