@@ -16,10 +16,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Take what to do, and with which deliveries."""
     tasks = parser.add_subparsers(dest="task", required=True, metavar="list|show|retry")
     listing = tasks.add_parser("list", help="list deliveries, newest first")
-    states = [state.value for state in DeliveryState]
+    states = [*(state.value for state in DeliveryState), _ALL]
     listing.add_argument(
         "--state",
-        choices=[*states, _ALL],
+        choices=states,
         default=DeliveryState.QUARANTINED.value,
         help="default: quarantined",
     )
