@@ -11,7 +11,6 @@ import pytest
 
 from bot.database.engine import Database
 from bot.database.migrate import upgrade
-from bot.database.schema import metadata
 from tests.support.postgres import PostgresServer, create_database, drop_database, find_programs
 
 POSTGRES = "MACHINE_TEST_POSTGRES"
@@ -63,8 +62,6 @@ def migrated_sqlite(tmp_path_factory):
     async def migrate():
         async with Database(f"sqlite+aiosqlite:///{path}") as database:
             await upgrade(database)
-            async with database.transaction() as tx:
-                await tx.run_sync(metadata.create_all)
 
     _apart(migrate())
     return path
@@ -79,8 +76,6 @@ def migrated_postgres(postgres_url):
         url = await create_database(postgres_url, name)
         async with Database(url) as database:
             await upgrade(database)
-            async with database.transaction() as tx:
-                await tx.run_sync(metadata.create_all)
 
     _apart(migrate())
     yield name

@@ -19,8 +19,8 @@ class AlertPolicy:
     """Our names of channels and their Discord ids."""
     roles: Mapping[str, str]
     """Our names of roles and their Discord ids."""
-    sources: frozenset[str] = frozenset()
-    """The names of the configured senders; others are accepted and reported."""
+    sources: tuple[str, ...] = ()
+    """The names of the configured senders, the default one first."""
 
     def destinations(self, firing: Iterable[Alert], *, source: str, receiver: str) -> tuple[Destination, ...]:
         """Say where an incident is shown whose firing alerts are these."""

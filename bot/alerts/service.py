@@ -201,7 +201,7 @@ class Alerts:
 
     async def _arrive(self, tx: Transaction, body: bytes) -> DeliveryId:
         arrival = Arrival(
-            source=next(iter(sorted(self._policy().sources)), "main"),
+            source=next(iter(self._policy().sources), "alertmanager"),
             kind=Kind.ALERTMANAGER,
             received_at=self._clock.now(),
             body=body,

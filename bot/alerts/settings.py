@@ -1,10 +1,13 @@
 """What can be configured about alerts: where they come from, where they go, how long they are kept."""
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from bot.alerts.model import SeverityWords
+from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Route
 from bot.configurable import Duration, FileTwin, HttpUrl, Secret, Section
 from bot.core.errors import InvalidError
@@ -118,6 +121,30 @@ class AlertmanagerSettings(Section):
         if self.token is not None and self.basic is not None:
             raise ValueError("expected either token or basic, not both")
         return self
+
+
+def compile_policy(
+    settings: AlertsSettings,
+    *,
+    channels: Mapping[str, str],
+    roles: Mapping[str, str],
+    sources: Iterable[str] = (),
+) -> AlertPolicy:
+    """Return what the settings say about alerts; channels and roles are those of `discord`."""
+    words = settings.severities
+    return AlertPolicy(
+        routes=compile_routes(settings),
+        words=SeverityWords(
+            words.label,
+            frozenset(word.lower() for word in words.critical),
+            frozenset(word.lower() for word in words.warning),
+            frozenset(word.lower() for word in words.info),
+        ),
+        reopen_within=settings.reopen_within,
+        channels={name: int(number) for name, number in channels.items()},
+        roles=roles,
+        sources=tuple(sources),
+    )
 
 
 def compile_routes(settings: AlertsSettings) -> tuple[Route, ...]:

@@ -74,6 +74,10 @@ class Courier:
         self._channels: dict[int, Loop] = {}
         self._started: asyncio.TaskGroup | None = None
         self._outages: dict[int, int] = {}
+        self._in_flight = 0
+        self._finishing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def wake(self) -> None:
         """Look for cards that wait, soon."""
@@ -129,15 +133,33 @@ class Courier:
         card = next((card for card in due if waits[_VERBS[need_of(card)]] <= 0), None)
         if card is None:
             return timedelta(seconds=min(waits[_VERBS[need_of(card)]] for card in due))
+        if self._finishing:
+            return None
+        self._began()
         outcome = await survive(
             self._deliver(card),
             name="courier",
             but=(UnavailableError, LostLeadershipError),
             card=f"{card.kind} {card.key}",
         )
+        self._ended()
         if isinstance(outcome, Bug):
             await self._put_aside(card)
         return AT_ONCE
+
+    async def finish(self) -> None:
+        """Begin no more deliveries and wait for those in flight; the caller bounds the time."""
+        self._finishing = True
+        await self._idle.wait()
+
+    def _began(self) -> None:
+        self._in_flight += 1
+        self._idle.clear()
+
+    def _ended(self) -> None:
+        self._in_flight -= 1
+        if self._in_flight == 0:
+            self._idle.set()
 
     async def _deliver(self, card: Card) -> None:
         try:

@@ -1,7 +1,8 @@
 """`machine version`."""
 
 from argparse import ArgumentParser, Namespace
-from importlib.metadata import version
+
+from bot.version import VERSION
 
 
 def add_arguments(_parser: ArgumentParser) -> None:
@@ -10,5 +11,5 @@ def add_arguments(_parser: ArgumentParser) -> None:
 
 def run(_arguments: Namespace) -> int:
     """Print the version of the installed package."""
-    print(version("the-machine"))
+    print(VERSION)
     return 0

@@ -4,16 +4,25 @@ The row holds the holder, an epoch that only grows, and until when the lease is
 valid by the database's own clock. Each leading transaction checks the epoch.
 """
 
+import asyncio
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
+import structlog
 from sqlalchemy import Column, Integer, Table, Text, func, select, text, update
 
+from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.database.engine import FENCE, Database, Transaction
 from bot.database.schema import UtcDateTime, metadata
 
 LEASE = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
+STOP_BEFORE = timedelta(seconds=2)
+"""How long before the end of an unrenewed lease the leading stack begins to stop."""
+
+log = structlog.get_logger(__name__)
 
 leadership = Table(
     "leadership",
@@ -78,10 +87,42 @@ class Leadership:
             )
             return renewed.rowcount == 1
 
+    async def keep(self, epoch: int) -> NoReturn:
+        """Renew the lease until cancelled.
+
+        Raises:
+            LostLeadershipError: Somebody else leads, or the lease is about to end unrenewed.
+        """
+        valid_until = time.monotonic() + LEASE.total_seconds()
+        while True:
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            tried_at = time.monotonic()
+            try:
+                async with asyncio.timeout(max(0.1, valid_until - STOP_BEFORE.total_seconds() - tried_at)):
+                    holds = await self._still_holds(epoch)
+            except (UnavailableError, TimeoutError):
+                if time.monotonic() >= valid_until - STOP_BEFORE.total_seconds():
+                    raise LostLeadershipError("the lease could not be renewed in time") from None
+                continue
+            if not holds:
+                raise LostLeadershipError("another process leads now")
+            valid_until = tried_at + LEASE.total_seconds()
+
+    async def _still_holds(self, epoch: int) -> bool:
+        if not self._database.is_sqlite:
+            return await self.renew(epoch)
+        # One process, no lease: only whether another one has begun with this file.
+        leader = await self.find_leader()
+        return leader is not None and leader.epoch == epoch
+
     async def release(self, epoch: int) -> None:
-        """Let another lead at once."""
-        async with self._database.transaction() as tx:
-            await tx.execute(update(leadership).where(leadership.c.epoch == epoch).values(expires_at=None))
+        """Let another lead at once; without a database it does so when the lease ends."""
+        try:
+            async with self._database.transaction() as tx:
+                ours = leadership.c.epoch == epoch
+                await tx.execute(update(leadership).where(ours).values(expires_at=None))
+        except UnavailableError as error:
+            log.warning("leadership_not_released", why=str(error))
 
     async def find_leader(self) -> Leader | None:
         """Say who leads or led last."""

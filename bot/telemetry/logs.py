@@ -41,6 +41,10 @@ _PATTERNS = (
 )
 
 
+_CHATTY = ("alembic", "apscheduler")
+"""Libraries that tell at level info what nobody asks."""
+
+
 def configure_logging(level: str, *, json: bool, stream: TextIO | None = None) -> None:
     """Send every log line of the process through one pipeline to standard error, or to `stream`."""
     processors = _processors(json=json)
@@ -54,6 +58,8 @@ def configure_logging(level: str, *, json: bool, stream: TextIO | None = None) -
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

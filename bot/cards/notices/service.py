@@ -1,6 +1,8 @@
 """Telling operators: once for the same thing, counting up when it happens again."""
 
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from bot.cards.model import Priority
@@ -15,10 +17,19 @@ from bot.database.engine import Database, Transaction
 
 KIND = "notice"
 
+_MOST_WAITING = 100
+
 _FORGET_AFTER = timedelta(days=1)
 """The same thing after a quiet day is news again."""
 _UPDATE_EVERY = timedelta(minutes=1)
 """A notice that counts up is edited no more often than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    key: str
+    title: str
+    text: str
 
 
 class Notices:
@@ -70,3 +81,26 @@ class Notices:
         async with self._database.reading() as tx:
             notice = await store.find_notice(tx, int(key))
         return render_notice(notice) if notice is not None else None
+
+
+class NoticeQueue:
+    """Takes notices where nothing may be awaited; a loop of its own writes them down."""
+
+    def __init__(self, notices: Notices, *, wake: Callable[[], None] = lambda: None) -> None:
+        """Take who tells, and what wakes the loop of `step`."""
+        self._notices = notices
+        self._waiting: deque[_Told] = deque(maxlen=_MOST_WAITING)
+        self.wake = wake
+
+    def put(self, key: str, title: str, text: str) -> None:
+        """Have operators told soon; of more than a hundred that wait the oldest is dropped."""
+        self._waiting.append(_Told(key, title, text))
+        self.wake()
+
+    async def step(self) -> timedelta | None:
+        """Write down what waits."""
+        while self._waiting:
+            told = self._waiting[0]
+            await self._notices.tell(told.key, told.title, told.text)
+            self._waiting.popleft()
+        return None

@@ -1,0 +1,77 @@
+"""Gives the courier the looks of incidents and pings: a read, then the pure card."""
+
+from collections.abc import Callable
+
+from bot.alerts import store
+from bot.alerts.card import Look, render_incident, render_ping
+from bot.alerts.model import Destination, Incident, IncidentNumber
+from bot.alerts.policy import AlertPolicy
+from bot.alerts.routing import MentionIds
+from bot.alerts.showing import CARD
+from bot.cards.store import find_card
+from bot.chat.rendered import Rendered
+from bot.core.clock import Clock
+from bot.database.engine import Database
+
+
+class IncidentCards:
+    """Renders incidents, one card for each channel."""
+
+    def __init__(self, database: Database, clock: Clock, policy: Callable[[], AlertPolicy]) -> None:
+        """Take the database and the policy of the moment."""
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    async def render(self, key: str, channel_id: int) -> Rendered | None:
+        """Render an incident; one that is no longer kept leaves its card as it is."""
+        async with self._database.reading() as tx:
+            incident = await store.find_incident(tx, IncidentNumber(int(key)))
+        if incident is None:
+            return None
+        destination = destination_in(incident, channel_id, self._policy())
+        return render_incident(incident, look=look_at(destination, self._policy(), self._clock))
+
+
+class PingCards:
+    """Renders the replies that call for somebody; one that has done its work goes."""
+
+    def __init__(self, database: Database, clock: Clock, policy: Callable[[], AlertPolicy]) -> None:
+        """Take the database and the policy of the moment."""
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    async def render(self, key: str, channel_id: int) -> Rendered | None:
+        """Render a ping, or None when it was answered, overtaken, or the incident is over."""
+        number, channel, sequence = key.split("/")
+        async with self._database.reading() as tx:
+            incident = await store.find_incident(tx, IncidentNumber(int(number)))
+            ping = await store.find_ping(tx, IncidentNumber(int(number)), channel)
+            card = await find_card(tx, CARD, number, channel_id)
+        if incident is None or ping is None or ping.sequence != int(sequence) or not incident.is_open:
+            return None
+        acknowledged = incident.acknowledgement
+        if acknowledged is not None and acknowledged.at >= ping.at:
+            return None
+        destination = destination_in(incident, channel_id, self._policy())
+        if destination is None:
+            return None
+        look = look_at(destination, self._policy(), self._clock)
+        reply_to = card.message_id if card is not None else None
+        return render_ping(incident, key=key, reason=ping.reason, look=look, reply_to=reply_to)
+
+
+def destination_in(incident: Incident, channel_id: int, policy: AlertPolicy) -> Destination | None:
+    """Return the destination of an incident that is shown in a channel."""
+    for destination in incident.destinations:
+        if policy.channels.get(destination.channel) == channel_id:
+            return destination
+    return None
+
+
+def look_at(destination: Destination | None, policy: AlertPolicy, clock: Clock) -> Look:
+    """Return what a card shows of the people who are told in its channel."""
+    ids = policy.mention_ids(destination) if destination is not None else MentionIds()
+    mentions = (*(f"<@&{role}>" for role in ids.roles), *(f"<@{user}>" for user in ids.users))
+    return Look(now=clock.now(), mentions=mentions, ping_roles=ids.roles, ping_users=ids.users)

@@ -1,0 +1,389 @@
+"""The composition root: builds everything, connects it, starts it and stops it.
+
+Two stacks: what every process does (database, inbox, web server), and what only
+the leader does (gateway, applier, courier, timers). Read from top to bottom.
+"""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from discord.ext import commands
+
+from bot.access.service import Access, compile_policy
+from bot.alerts import settings as alerts_settings
+from bot.alerts import store as alerts_store
+from bot.alerts.inbox import store as inbox_store
+from bot.alerts.inbox.applier import Applier
+from bot.alerts.inbox.model import DeliveryId, DeliveryState, QuarantineReason
+from bot.alerts.inbox.service import Inbox
+from bot.alerts.inbox.web import Webhooks
+from bot.alerts.intake import Intake
+from bot.alerts.policy import AlertPolicy
+from bot.alerts.service import Alerts
+from bot.alerts.showing import CARD, PING, Showing
+from bot.alerts.sources import IncidentCards, PingCards
+from bot.cards.courier import Courier
+from bot.cards.model import Card
+from bot.cards.notices.service import KIND as NOTICE
+from bot.cards.notices.service import NoticeQueue, Notices
+from bot.cards.store import Cards
+from bot.chat.action import Actions
+from bot.chat.client import MachineBot
+from bot.chat.connection import ConnectionState, DiscordConnection
+from bot.chat.messages import DiscordMessages
+from bot.chat.pacing import Pacing
+from bot.chat.text import code, escape
+from bot.chat.wire import redirect
+from bot.core.clock import Clock, SystemClock
+from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.core.loops import Loop
+from bot.core.status import StatusLine
+from bot.core.tasks import first_of, running
+from bot.database.engine import Database, Transaction
+from bot.database.facts import FactMemory, find_fact
+from bot.database.leadership import Leadership
+from bot.database.migrate import upgrade
+from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
+from bot.journal.service import Journal
+from bot.settings.load import Loaded
+from bot.settings.problems import Problem
+from bot.settings.reload import ConfigWatcher
+from bot.settings.tree import Settings
+from bot.telemetry import metrics
+from bot.telemetry.lag import measure_lag
+from bot.telemetry.logs import configure_logging
+from bot.timers.service import Timers
+from bot.version import VERSION
+from bot.web.health import health_routes
+from bot.web.server import WebServer
+from cogs.alerts import AlertsCog
+from cogs.machine import MachineCog
+
+log = structlog.get_logger(__name__)
+
+DRAIN = timedelta(seconds=5)
+"""How long deliveries in flight may take when the process ends."""
+CAMPAIGN_EVERY = timedelta(seconds=2)
+_FIGURES_EVERY = timedelta(seconds=15)
+_PROBLEMS_SHOWN = 10
+
+
+class Chat(Protocol):
+    """The connection to Discord: the real one, or the demo's."""
+
+    @property
+    def client(self) -> MachineBot:
+        """Return the client that is logged in; raises `UnavailableError` when none is."""
+        ...
+
+    @property
+    def state(self) -> ConnectionState:
+        """Return how the connection is."""
+        ...
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        ...
+
+
+MakeBot = Callable[[], MachineBot]
+Connect = Callable[[MakeBot], Chat]
+
+
+class App:
+    """One process of the bot."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        path: Path,
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        connect: Connect | None = None,
+    ) -> None:
+        """Take the configuration; nothing is opened before `run`."""
+        self._clock = clock or SystemClock()
+        self._connect = connect or self._discord
+        self._settings = loaded.settings
+        self._policy = compile_alert_policy(loaded.settings)
+        self._access = Access(compile_policy(loaded.settings.access, loaded.settings.discord.roles))
+        self._journal = Journal(self._clock)
+        self._cards = Cards(self._clock)
+        self._database = Database(loaded.settings.database.url.get_secret_value())
+        self._notices = Notices(self._database, self._cards, self._clock, self._notice_channel)
+        self._queue = NoticeQueue(self._notices)
+        self._watcher = ConfigWatcher(
+            path, environ, loaded, apply=self._use, notify=self._tell_problems, clock=self._clock
+        )
+        self._wake_applier: Callable[[], None] = lambda: None
+        self._chat: Chat | None = None
+        self.web: WebServer | None = None
+        """Listening while it runs."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until told to stop; what was opened last is closed first, so requests in flight finish."""
+        metrics.BUILD_INFO.labels(VERSION).set(1)
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._database)
+            await upgrade(self._database)
+            inbox = Inbox(self._database, self._clock, wake=self._arrived)
+            await stack.enter_async_context(inbox)
+            notices = Loop("notices", self._queue.step)
+            self._queue.wake = notices.wake
+            always = [notices, Loop("configuration", self._watcher.step), Loop("lag", measure_lag)]
+            await stack.enter_async_context(running(loop.run() for loop in always))
+            leader = await stack.enter_async_context(self._standing_for_election())
+            webhooks = Webhooks(inbox, sources=self._sources, unknown_source=self._tell_unknown_source)
+            health = health_routes({"database": self._check_database, "inbox": inbox.check})
+            self.web = WebServer(
+                self._settings.web, [*webhooks.routes, *health], too_large=self._tell_too_large
+            )
+            await stack.enter_async_context(self.web)
+            await first_of(stop.wait(), leader)
+            log.info("stopping")
+        if not stop.is_set():
+            raise LostLeadershipError("Another process uses this SQLite file now: this one has ended.")
+
+    async def reload(self) -> None:
+        """Read the configuration now, as SIGHUP asks."""
+        await self._watcher.reload()
+
+    @asynccontextmanager
+    async def _standing_for_election(self) -> AsyncIterator["asyncio.Task[None]"]:
+        """Lead whenever nobody else does; the task ends by itself only when it cannot go on."""
+        finish = asyncio.Event()
+        task = asyncio.create_task(self._campaign(finish), name="leadership")
+        try:
+            yield task
+        finally:
+            finish.set()
+            await asyncio.wait([task], timeout=2 * DRAIN.total_seconds())
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _campaign(self, finish: asyncio.Event) -> None:
+        leadership = Leadership(
+            self._database, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+        )
+        lost = False
+        while not finish.is_set() and not (lost and self._database.is_sqlite):
+            try:
+                if (epoch := await leadership.acquire()) is not None:
+                    log.info("leading", epoch=epoch)
+                    await self._lead(leadership, epoch, finish)
+                    continue
+            except* LostLeadershipError:
+                lost = True
+                log.warning("leadership_lost")
+            except* UnavailableError as group:
+                log.warning("leadership_waits", why=str(group.exceptions[0]))
+            await first_of(finish.wait(), asyncio.sleep(CAMPAIGN_EVERY.total_seconds()))
+
+    async def _lead(self, leadership: Leadership, epoch: int, finish: asyncio.Event) -> None:
+        """Build and run the leading stack; raises `LostLeadershipError` in a group."""
+        database = self._database.under(epoch)
+        timers = Timers(database, self._clock)
+        showing = Showing(self._cards, timers, self._journal, self._clock, lambda: self._policy)
+        intake = Intake(database, showing, self._clock, lambda: self._policy)
+        applier = Applier(database, self._clock, handle=intake.apply, notice=self._quarantined)
+        applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
+        alerts = Alerts(
+            database,
+            self._access,
+            showing,
+            timers,
+            clock=self._clock,
+            policy=lambda: self._policy,
+            wake_applier=applying.wake,
+        )
+        await alerts.load()
+        actions, pacing = Actions(), Pacing(time.monotonic)
+
+        def make_cogs(_bot: MachineBot) -> Iterable[commands.Cog]:
+            yield AlertsCog(alerts, actions)
+            yield MachineCog(
+                database=database,
+                journal=self._journal,
+                access=self._access,
+                notices=self._notices,
+                actions=actions,
+                status=self._status,
+            )
+
+        def make_bot() -> MachineBot:
+            return MachineBot(
+                guild_id=int(self._settings.discord.guild),
+                actions=actions,
+                make_cogs=make_cogs,
+                remember=FactMemory(database, "commands"),
+                pacing=pacing,
+            )
+
+        chat = self._chat = self._connect(make_bot)
+        courier = Courier(
+            database,
+            DiscordMessages(lambda: chat.client),
+            pacing,
+            {
+                CARD: IncidentCards(database, self._clock, lambda: self._policy),
+                PING: PingCards(database, self._clock, lambda: self._policy),
+                NOTICE: self._notices,
+                HEAD: HeadCards(),
+            },
+            clock=self._clock,
+            fallback_channel=self._notice_channel,
+            on_refusal=self._tell_refusal,
+        )
+        housekeeping = Housekeeping(
+            database,
+            self._journal,
+            self._cards,
+            timers,
+            clock=self._clock,
+            retention=lambda: self._settings.alerts.retention,
+            audit_channel=self._notice_channel,
+        )
+        ticking, cleaning = (
+            Loop("timers", timers.step),
+            Loop("housekeeping", housekeeping.step, longest_wait=timedelta(days=1)),
+        )
+        counting = Loop("figures", lambda: self._count(database))
+        self._wake_applier = applying.wake
+        self._cards.on_change(courier.wake)
+        timers.on_set(ticking.wake)
+        work = [
+            *(loop.run() for loop in (applying, ticking, cleaning, counting)),
+            leadership.keep(epoch),
+            courier.run(),
+            chat.run(),
+        ]
+        metrics.LEADING.set(1)
+        try:
+            async with calendar(cleaning.wake), running(work) as ended:
+                await first_of(finish.wait(), ended)
+                async with asyncio.timeout(DRAIN.total_seconds()):
+                    await courier.finish()
+        except TimeoutError:
+            log.warning("deliveries_cut_short")
+        finally:
+            metrics.LEADING.set(0)
+            self._wake_applier = lambda: None
+            self._chat = None
+            await leadership.release(epoch)
+
+    async def _count(self, database: Database) -> timedelta:
+        async with database.reading() as tx:
+            counted = await alerts_store.count_open_by_severity(tx)
+        for severity, number in counted.items():
+            metrics.ALERTS_ACTIVE.labels(severity.name.lower()).set(number)
+        return _FIGURES_EVERY
+
+    def _discord(self, make_bot: MakeBot) -> Chat:
+        discord = self._settings.discord
+        redirect(discord.api_url, discord.gateway_url)
+        return DiscordConnection(make_bot, self._token, clock=self._clock)
+
+    def _token(self) -> str:
+        return self._settings.discord.token.get_secret_value()
+
+    async def _use(self, settings: Settings) -> None:
+        """Take a changed configuration: routes, mappings, grants, tokens, logs."""
+        self._settings = settings
+        self._policy = compile_alert_policy(settings)
+        self._access.use(compile_policy(settings.access, settings.discord.roles))
+        configure_logging(settings.log.level, json=settings.log.format == "json")
+        if self.web is not None:
+            self.web.use_tokens(settings.web.tokens)
+
+    async def _check_database(self) -> None:
+        async with self._database.reading() as tx:
+            await find_fact(tx, "ready")
+
+    async def _status(self) -> list[StatusLine]:
+        leader = await Leadership(self._database, "").find_leader()
+        chat = self._chat.state if self._chat is not None else None
+        lines = [
+            StatusLine("database", ok=True, text="SQLite" if self._database.is_sqlite else "PostgreSQL"),
+            StatusLine("leader", ok=leader is not None, text=leader.holder if leader else "nobody"),
+        ]
+        if chat is not None:
+            lines.append(
+                StatusLine(
+                    "Discord", ok=not chat.problem, text=chat.problem or chat.phase.value, since=chat.since
+                )
+            )
+        async with self._database.reading() as tx:
+            waiting = await inbox_store.count_by_state(tx)
+        quarantined = waiting.get(DeliveryState.QUARANTINED, 0)
+        pending = waiting.get(DeliveryState.PENDING, 0)
+        text = f"{pending} deliveries wait, {quarantined} are quarantined"
+        return [*lines, StatusLine("inbox", ok=not quarantined, text=text)]
+
+    def _arrived(self) -> None:
+        """Wake whoever applies deliveries in this process, if it leads."""
+        self._wake_applier()
+
+    def _sources(self) -> tuple[str, ...]:
+        return self._policy.sources
+
+    def _notice_channel(self) -> int | None:
+        return self._policy.channels.get(self._settings.notices_channel)
+
+    async def _quarantined(self, tx: Transaction, number: DeliveryId, reason: QuarantineReason) -> None:
+        await self._notices.post(
+            tx,
+            f"quarantine:{reason.value}",
+            "A delivery could not be applied",
+            f"{reason.sentence}\nIt is kept as delivery **{number}**. Look at it with "
+            f"`machine inbox show {number}`; after a remedy, `machine inbox retry {number}`.",
+        )
+
+    def _tell_unknown_source(self, source: str) -> None:
+        self._queue.put(
+            f"source:{source}",
+            "Alerts come from an unknown source",
+            f"{code(source)} posts to the webhook, but `alertmanagers` names no such source. "
+            "Its alerts are accepted. Correct the address in its receiver, or add it to the configuration.",
+        )
+
+    def _tell_too_large(self, path: str, limit: int) -> None:
+        self._queue.put(
+            "too-large",
+            "A delivery was refused for its size",
+            f"Something larger than {limit // 2**20} MiB was posted to {code(path)}. Alertmanager does not "
+            "get past this by itself: raise `web.max_body_mib`, or set `max_alerts` in its receiver.",
+        )
+
+    def _tell_refusal(self, card: Card, why: str, moved_to: int | None) -> None:
+        what = f"The card {code(f'{card.kind} {card.key}')} belongs into <#{card.channel_id}>."
+        then = "It is shown here instead." if moved_to is not None else "It is tried again later."
+        self._queue.put(f"refused:{card.channel_id}", "Discord refused a card", f"{why}\n{what} {then}")
+
+    async def _tell_problems(self, problems: tuple[Problem, ...]) -> None:
+        shown = "\n".join(f"- {escape(str(problem))}" for problem in problems[:_PROBLEMS_SHOWN])
+        more = len(problems) - _PROBLEMS_SHOWN
+        self._queue.put(
+            "configuration",
+            "The changed configuration needs a look",
+            shown + (f"\nand {more} more" if more > 0 else ""),
+        )
+
+
+def compile_alert_policy(settings: Settings) -> AlertPolicy:
+    """Return what the configuration says about alerts."""
+    return alerts_settings.compile_policy(
+        settings.alerts,
+        channels=settings.discord.channels,
+        roles=settings.discord.roles,
+        sources=(alertmanager.name for alertmanager in settings.alertmanagers),
+    )

@@ -1,0 +1,137 @@
+"""What is done by the calendar: forgetting what is old, and posting the head of the journal.
+
+APScheduler only says when; nothing is kept in it, and each job may run twice or late.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot.alerts import store as alerts_store
+from bot.alerts.inbox import store as inbox_store
+from bot.alerts.settings import RetentionSettings
+from bot.cards import store as cards_store
+from bot.cards.notices import store as notices_store
+from bot.cards.store import Cards
+from bot.chat.rendered import Rendered
+from bot.core.clock import Clock
+from bot.database.engine import Database, Transaction
+from bot.journal.card import render_head
+from bot.journal.model import PostedHead
+from bot.journal.service import Journal
+from bot.timers.service import Timers
+
+HEAD = "journal-head"
+
+_BATCH = 500
+
+log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """The jobs of the calendar, as one step that can be called at any time."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        cards: Cards,
+        timers: Timers,
+        *,
+        clock: Clock,
+        retention: Callable[[], RetentionSettings],
+        audit_channel: Callable[[], int | None],
+    ) -> None:
+        """Take the leading database and what the configuration says at the moment of asking."""
+        self._database = database
+        self._journal = journal
+        self._cards = cards
+        self._timers = timers
+        self._clock = clock
+        self._retention = retention
+        self._audit_channel = audit_channel
+
+    async def step(self) -> timedelta | None:
+        """Do everything once; called when the calendar says so."""
+        await self._post_heads()
+        await self._forget()
+        return None
+
+    async def _post_heads(self) -> None:
+        channel = self._audit_channel()
+        if channel is None:
+            return
+        async with self._database.transaction() as tx:
+            for head in await self._journal.heads_to_post(tx, self._clock.now().date()):
+                card = await cards_store.find_card(tx, HEAD, head_key(head), channel)
+                if card is None:
+                    await self._cards.want(tx, HEAD, head_key(head), channel)
+                elif card.message_id is not None:
+                    await self._journal.mark_posted(tx, head.day, str(card.message_id))
+
+    async def _forget(self) -> None:
+        now, retention = self._clock.now(), self._retention()
+        forgotten = {
+            "incidents": await self._all(
+                lambda tx: alerts_store.purge(tx, closed_before=now - retention.incidents, limit=_BATCH)
+            ),
+            "deliveries": await self._all(
+                lambda tx: inbox_store.purge(
+                    tx,
+                    before=now - retention.deliveries,
+                    quarantined_before=now - retention.incidents,
+                    limit=_BATCH,
+                )
+            ),
+            "journal": await self._all(
+                lambda tx: self._journal.purge(tx, before=now - retention.incidents, limit=_BATCH)
+            ),
+            "timers": await self._all(
+                lambda tx: self._timers.purge(tx, before=now - retention.deliveries, limit=_BATCH)
+            ),
+        }
+        async with self._database.transaction() as tx:
+            await notices_store.purge(tx, before=now - retention.incidents)
+            await cards_store.purge(tx, untouched_since=now - retention.incidents)
+        if any(forgotten.values()):
+            log.info("old_rows_forgotten", **forgotten)
+
+    async def _all(self, purge: Callable[[Transaction], Awaitable[int]]) -> int:
+        """Delete in small transactions, so that no webhook waits."""
+        total = 0
+        while True:
+            async with self._database.transaction() as tx:
+                deleted = await purge(tx)
+            total += deleted
+            if deleted < _BATCH:
+                return total
+
+
+class HeadCards:
+    """Renders the posted heads; the key holds all that there is to say."""
+
+    async def render(self, key: str, channel_id: int) -> Rendered | None:
+        """Render a head."""
+        del channel_id
+        day, seq, digest = key.split("/")
+        return render_head(PostedHead(date.fromisoformat(day), int(seq), digest))
+
+
+def head_key(head: PostedHead) -> str:
+    """Name the card of a head."""
+    return f"{head.day.isoformat()}/{head.seq}/{head.hash}"
+
+
+@asynccontextmanager
+async def calendar(wake: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `wake` every hour, shortly after it began."""
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    scheduler.add_job(wake, "cron", minute=7, coalesce=True, misfire_grace_time=None)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=False)
