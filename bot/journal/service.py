@@ -101,6 +101,14 @@ class Journal:
         return await store.delete_unchained(tx, before=before, limit=limit)
 
 
+async def list_vanished(database: Database, posted: Sequence[PostedHead]) -> list[PostedHead]:
+    """Return the heads that the database remembers as posted, but that are not among those found."""
+    async with database.reading() as tx:
+        remembered = await store.list_posted(tx)
+    found = frozenset(posted)
+    return [head for head in remembered if head not in found]
+
+
 async def verify_journal(
     database: Database, posted: Sequence[PostedHead] = (), *, batch: int = _BATCH
 ) -> Verdict:

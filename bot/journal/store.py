@@ -190,6 +190,14 @@ async def list_unposted(tx: Transaction) -> list[PostedHead]:
     return [PostedHead(row.day, row.seq, row.hash) for row in (await tx.execute(statement)).all()]
 
 
+async def list_posted(tx: Transaction) -> list[PostedHead]:
+    """Return the heads that were posted to the audit channel, oldest first."""
+    statement = (
+        select(journal_post).where(journal_post.c.message_id.is_not(None)).order_by(journal_post.c.day)
+    )
+    return [PostedHead(row.day, row.seq, row.hash) for row in (await tx.execute(statement)).all()]
+
+
 async def set_posted(tx: Transaction, day: date, message_id: str) -> None:
     """Remember the message that holds the head of a day."""
     await tx.execute(update(journal_post).where(journal_post.c.day == day).values(message_id=message_id))
