@@ -18,11 +18,15 @@ async def test_what_was_committed_is_there_after_reopening(database_url):
 
 async def test_an_exception_rolls_everything_back_and_calls_nobody(database):
     called = []
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail():
         async with database.transaction() as tx:
             tx.after_commit(lambda: called.append(1))
             await set_fact(tx, "colour", "red")
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     async with database.reading() as tx:
         assert await find_fact(tx, "colour") is None
     assert called == []
