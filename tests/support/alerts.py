@@ -35,6 +35,7 @@ def at(minutes: float) -> datetime:
 
 def an_alert(
     name: str = "KubePodCrashLooping",
+    /,
     *,
     firing: bool = True,
     since: datetime = NOON,
@@ -136,6 +137,7 @@ def an_incident(
 
 def an_entry(
     name: str = "KubePodCrashLooping",
+    /,
     *,
     status: str = "firing",
     since: str = "2026-11-21T12:00:00Z",
