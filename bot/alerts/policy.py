@@ -22,6 +22,11 @@ class AlertPolicy:
     sources: tuple[str, ...] = ()
     """The names of the configured senders, the default one first."""
 
+    @property
+    def default_source(self) -> str:
+        """The sender of whatever names none."""
+        return next(iter(self.sources), "alertmanager")
+
     def destinations(self, firing: Iterable[Alert], *, source: str, receiver: str) -> tuple[Destination, ...]:
         """Say where an incident is shown whose firing alerts are these."""
         routes = route_for(self.routes, (routable(alert, source, receiver) for alert in firing))

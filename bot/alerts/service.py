@@ -19,7 +19,7 @@ from bot.alerts.model import (
 )
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
-from bot.alerts.showing import Known, Showing
+from bot.alerts.showing import Known, Showing, targets_of
 from bot.alerts.store import IncidentFilter
 from bot.core.actor import Actor
 from bot.core.clock import Clock
@@ -76,9 +76,13 @@ class Alerts:
             for incident in await store.list_incidents(tx, IncidentFilter(), limit=1000):
                 self._showing.index.note(incident)
 
-    def known(self) -> list[Known]:
-        """Return the open incidents for completion; no request leaves the process."""
-        return self._showing.index.all()
+    def known(self, *, by: Actor, action: str) -> list[Known]:
+        """Return the open incidents to which somebody may do this; no request leaves the process."""
+        allowed: dict[tuple[str, ...], bool] = {}
+        for known in (everything := self._showing.index.all()):
+            if known.targets not in allowed:
+                allowed[known.targets] = self._access.decide(by, action, known.targets).allowed
+        return [known for known in everything if allowed[known.targets]]
 
     async def get(self, number: IncidentNumber, *, by: Actor) -> Incident:
         """Return an incident.
@@ -168,7 +172,9 @@ class Alerts:
     async def explain(self, labels: Labels, *, by: Actor) -> list[RouteVerdict]:
         """Say which routes an alert with these labels takes, and why not the others."""
         await self._allow(by, "alerts:explain-route", None)
-        return explain_routes(self._policy().routes, labels)
+        policy = self._policy()
+        # An alert always comes from somewhere; most people ask about the first one.
+        return explain_routes(policy.routes, {"__source__": policy.default_source, **labels})
 
     async def send_test(self, severity: Severity, *, by: Actor) -> DeliveryId:
         """Put a made-up alert into the inbox; it goes the whole way and resolves itself in 5 minutes."""
@@ -201,7 +207,7 @@ class Alerts:
 
     async def _arrive(self, tx: Transaction, body: bytes) -> DeliveryId:
         arrival = Arrival(
-            source=next(iter(self._policy().sources), "alertmanager"),
+            source=self._policy().default_source,
             kind=Kind.ALERTMANAGER,
             received_at=self._clock.now(),
             body=body,
@@ -254,13 +260,6 @@ class Alerts:
         if incident is None:
             raise NotFoundError(f"There is no incident #{number}.")
         return incident
-
-
-def targets_of(incident: Incident) -> tuple[str, ...]:
-    """Name an incident as the access policy does: by its channels and its namespace."""
-    channels = tuple(f"channel:{destination.channel}" for destination in incident.destinations)
-    namespace = incident.common_labels.get("namespace")
-    return (*channels, f"namespace:{namespace}") if namespace else channels
 
 
 def _entry(incident: Incident, action: str, by: Actor, note: str) -> Entry:

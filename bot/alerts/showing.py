@@ -42,6 +42,8 @@ class Known:
     where: str
     severity: Severity
     acknowledged: bool
+    targets: tuple[str, ...]
+    """Its names in the access policy."""
 
 
 class Index:
@@ -62,6 +64,7 @@ class Index:
             incident.common_labels.get("namespace", ""),
             incident.severity,
             incident.acknowledgement is not None,
+            targets_of(incident),
         )
 
     def all(self) -> list[Known]:
@@ -172,6 +175,13 @@ class Showing:
     async def record(self, tx: Transaction, entry: Entry) -> None:
         """Write the journal in the same transaction."""
         await self._journal.append(tx, entry)
+
+
+def targets_of(incident: Incident) -> tuple[str, ...]:
+    """Name an incident as the access policy does: by its channels and its namespace."""
+    channels = tuple(f"channel:{destination.channel}" for destination in incident.destinations)
+    namespace = incident.common_labels.get("namespace")
+    return (*channels, f"namespace:{namespace}") if namespace else channels
 
 
 def ping_key(number: IncidentNumber, channel: str, sequence: int) -> str:

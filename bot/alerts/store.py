@@ -119,7 +119,7 @@ class Ping:
 class IncidentFilter:
     """Which incidents are wanted; what is left out does not matter."""
 
-    open_only: bool = True
+    is_open: bool | None = True
     severity: Severity | None = None
     channel: str | None = None
     acknowledged: bool | None = None
@@ -267,8 +267,8 @@ async def purge(tx: Transaction, *, closed_before: datetime, limit: int = 500) -
 
 def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
-    if wanted.open_only:
-        conditions.append(_is_open)
+    if wanted.is_open is not None:
+        conditions.append(_is_open if wanted.is_open else ~_is_open)
     if wanted.severity is not None:
         conditions.append(incident.c.severity == int(wanted.severity))
     if wanted.acknowledged is not None:

@@ -55,6 +55,11 @@ async def reply(interaction: Interaction, answer: Answer, *, private: bool = Tru
     await _unless_too_late(_reply(interaction, answer, private=private))
 
 
+async def replace(interaction: Interaction, answer: Answer) -> None:
+    """Show this in place of the message whose button was pressed; `acknowledge` may come before."""
+    await _unless_too_late(_replace(interaction, answer))
+
+
 async def guarded(interaction: Interaction, name: str, work: Awaitable[None]) -> None:
     """Do what a person asked for by a button, select or dialog; whatever goes wrong, the person is told."""
     try:
@@ -153,6 +158,15 @@ async def _reply(interaction: Interaction, answer: Answer, *, private: bool) -> 
     else:
         await interaction.followup.send(**parts, ephemeral=private, allowed_mentions=NO_MENTIONS)
     interaction.extras[_ANSWERED] = True
+
+
+async def _replace(interaction: Interaction, answer: Answer) -> None:
+    parts = _parts(answer)
+    parts["attachments"] = parts.pop("files")
+    if interaction.response.is_done():
+        await interaction.edit_original_response(**parts, allowed_mentions=NO_MENTIONS)
+    else:
+        await interaction.response.edit_message(**parts, allowed_mentions=NO_MENTIONS)
 
 
 def _promised(interaction: Interaction) -> bool:

@@ -81,6 +81,8 @@ class Filter:
     """The first moment that counts."""
     until: datetime | None = None
     """The first moment that does not count any more."""
+    people_only: bool = False
+    """Leaves out what the bot did by itself."""
 
 
 @dataclass(frozen=True, slots=True)

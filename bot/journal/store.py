@@ -244,6 +244,8 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
         conditions.append(c.at >= wanted.since.astimezone(UTC))
     if wanted.until is not None:
         conditions.append(c.at < wanted.until.astimezone(UTC))
+    if wanted.people_only:
+        conditions.append(c.actor_kind == ActorKind.PERSON.value)
     return conditions
 
 
