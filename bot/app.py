@@ -9,14 +9,13 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
 import structlog
-from discord.ext import commands
 
 from bot.access.service import Access, compile_policy
 from bot.alerts import settings as alerts_settings
@@ -36,9 +35,9 @@ from bot.cards.model import Card
 from bot.cards.notices.service import KIND as NOTICE
 from bot.cards.notices.service import NoticeQueue, Notices
 from bot.cards.store import Cards
-from bot.chat.action import Actions
-from bot.chat.client import MachineBot
+from bot.chat.client import Cogs, MachineBot
 from bot.chat.connection import ConnectionState, DiscordConnection
+from bot.chat.handlers import Actions
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing
 from bot.chat.text import code, escape
@@ -209,7 +208,7 @@ class App:
         await alerts.load()
         actions, pacing = Actions(), Pacing(time.monotonic)
 
-        def make_cogs(_bot: MachineBot) -> Iterable[commands.Cog]:
+        def make_cogs(_bot: MachineBot) -> Cogs:
             yield AlertsCog(alerts, actions)
             yield MachineCog(
                 database=database,

@@ -1,28 +1,19 @@
 """The one button and the one select: their state is in their custom_id, so they outlive every restart.
 
-Cards make them with `button` and `select`; cogs say what pressing them does with `Actions`.
+Cards make them with `button` and `select`; `bot.chat.handlers` has what pressing them does, so that
+a card, which is a picture of values, reaches nothing that talks.
 No other persistent view exists, and none of these ever shares a view with static items: discord.py
 would forget the pattern of all messages when that view ends.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol, Self, cast
 
 import discord
 
 from bot.chat.layout import LONGEST_LABEL, LONGEST_OPTION, LONGEST_PLACEHOLDER
-from bot.chat.replies import Interaction, guarded
 from bot.chat.text import cut_plain
-from bot.core.errors import NotFoundError
-
-if TYPE_CHECKING:
-    from bot.chat.client import MachineBot
-
-ButtonHandler = Callable[[Interaction, str], Awaitable[None]]
-"""Is given the key of the pressed button."""
-SelectHandler = Callable[[Interaction, str, tuple[str, ...]], Awaitable[None]]
-"""Is given the key of the select and the chosen values."""
 
 TEMPLATE: Final = re.compile(r"tm:(?P<action>[a-z-]+):(?P<key>[A-Za-z0-9._/-]{1,80})")
 MOST_OPTIONS: Final = 25
@@ -39,33 +30,18 @@ def custom_id(action: str, key: str) -> str:
     return made
 
 
-class Actions:
-    """What each action does."""
+class Handler(Protocol):
+    """Does what the items stand for: `bot.chat.handlers.Actions`, which the client carries."""
 
-    def __init__(self) -> None:
-        self._buttons: dict[str, ButtonHandler] = {}
-        self._selects: dict[str, SelectHandler] = {}
+    async def press(self, interaction: discord.Interaction[Any], action: str, key: str) -> None:
+        """Do what a button stands for."""
+        ...
 
-    def register(self, action: str, handler: ButtonHandler) -> None:
-        """Have `handler` called when a button of this action is pressed."""
-        self._buttons[action] = handler
-
-    def register_select(self, action: str, handler: SelectHandler) -> None:
-        """Have `handler` called when something is chosen in a select of this action."""
-        self._selects[action] = handler
-
-    async def press(self, interaction: Interaction, action: str, key: str) -> None:
-        """Do what the button stands for; errors are answered."""
-        handler = self._buttons.get(action, _refuse_unknown)
-        await guarded(
-            interaction, action if action in self._buttons else "unknown", handler(interaction, key)
-        )
-
-    async def choose(self, interaction: Interaction, action: str, key: str, values: Sequence[str]) -> None:
-        """Do what the select stands for; errors are answered."""
-        handler = self._selects.get(action, _refuse_unknown)
-        name = action if action in self._selects else "unknown"
-        await guarded(interaction, name, handler(interaction, key, tuple(values)))
+    async def choose(
+        self, interaction: discord.Interaction[Any], action: str, key: str, values: Sequence[str]
+    ) -> None:
+        """Do what a choice stands for."""
+        ...
 
 
 class ActionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMPLATE):
@@ -79,7 +55,7 @@ class ActionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMP
     @classmethod
     async def from_custom_id(
         cls,
-        interaction: Interaction,  # noqa: ARG003  # discord.py's signature.
+        interaction: discord.Interaction[Any],  # noqa: ARG003  # discord.py's signature.
         item: discord.ui.Item[Any],
         match: re.Match[str],
         /,
@@ -87,9 +63,9 @@ class ActionButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=TEMP
         """Make the item that was used out of the message it is on."""
         return cast("Self", _made_again(item, match))
 
-    async def callback(self, interaction: Interaction) -> None:
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""
-        await _actions(interaction).press(interaction, self._action, self._key)
+        await _handler(interaction).press(interaction, self._action, self._key)
 
 
 class ActionSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=TEMPLATE):
@@ -103,7 +79,7 @@ class ActionSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=TEMP
     @classmethod
     async def from_custom_id(
         cls,
-        interaction: Interaction,  # noqa: ARG003  # discord.py's signature.
+        interaction: discord.Interaction[Any],  # noqa: ARG003  # discord.py's signature.
         item: discord.ui.Item[Any],
         match: re.Match[str],
         /,
@@ -111,9 +87,9 @@ class ActionSelect(discord.ui.DynamicItem[discord.ui.Select[Any]], template=TEMP
         """Make the item that was used out of the message it is on."""
         return cast("Self", _made_again(item, match))
 
-    async def callback(self, interaction: Interaction) -> None:
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
         """Do it."""
-        await _actions(interaction).choose(interaction, self._action, self._key, self.item.values)
+        await _handler(interaction).choose(interaction, self._action, self._key, self.item.values)
 
 
 def button(
@@ -158,13 +134,6 @@ def _made_again(item: discord.ui.Item[Any], match: re.Match[str]) -> ActionButto
     return ActionButton(cast("discord.ui.Button[Any]", item), match["action"], match["key"])
 
 
-def _actions(interaction: Interaction) -> Actions:
-    bot: MachineBot = interaction.client
-    return bot.actions
-
-
-async def _refuse_unknown(_interaction: Interaction, _key: str, _values: tuple[str, ...] = ()) -> None:
-    raise NotFoundError(
-        "This button belongs to another version of the bot. "
-        "The next update of the message brings the right ones."
-    )
+def _handler(interaction: discord.Interaction[Any]) -> Handler:
+    handler: Handler = interaction.client.actions
+    return handler

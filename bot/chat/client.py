@@ -16,7 +16,8 @@ import structlog
 from discord import app_commands
 from discord.ext import commands
 
-from bot.chat.action import ActionButton, Actions, ActionSelect
+from bot.chat.action import ActionButton, ActionSelect
+from bot.chat.handlers import Actions
 from bot.chat.pacing import Pacing
 from bot.chat.replies import NO_MENTIONS, Interaction, answer_error
 from bot.chat.wire import Wire
@@ -194,5 +195,7 @@ def _why_not_synced(error: Exception) -> str:
             return f"{type(error).__name__}; the next start tries again"
 
 
-MakeCogs = Callable[[MachineBot], Iterable[commands.Cog]]
+Cogs = Iterable[commands.Cog]
+"""What answers people."""
+MakeCogs = Callable[[MachineBot], Cogs]
 """Makes the cogs of one bot object; called for each new one."""

@@ -4,7 +4,8 @@ import discord
 import pytest
 import structlog
 
-from bot.chat.action import Actions, button, select
+from bot.chat.action import button, select
+from bot.chat.handlers import Actions
 from bot.chat.layout import container, row, text, view
 from bot.chat.replies import GuardedModal, acknowledge, actor_from, defer, reply
 from bot.core.errors import ConflictError, UnavailableError

@@ -6,8 +6,9 @@ from typing import Any
 
 from discord.ext import commands
 
-from bot.chat.action import Actions, button
+from bot.chat.action import button
 from bot.chat.client import CommandMemory, ForgetfulMemory, MachineBot
+from bot.chat.handlers import Actions
 from bot.chat.layout import CRITICAL, container, row, text, view
 from bot.chat.pacing import Pacing
 from bot.chat.rendered import Rendered
