@@ -1,28 +1,13 @@
 """What can be configured about access: the grants. Everything that no grant allows is denied."""
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from types import MappingProxyType
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from bot.access.model import KNOWN_ACTIONS
 from bot.configurable import DiscordId, Section
-
-ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "alerts": (
-            "list", "show", "ack", "unack", "silence", "unsilence", "resolve", "graph", "stats",
-            "explain-route", "test",
-        ),
-        "machine": ("status", "doctor", "audit", "changes", "access", "about"),
-    }
-)  # fmt: skip
-"""The groups of commands and the commands in them."""
-
-KNOWN_ACTIONS = frozenset(f"{group}:{command}" for group, commands in ACTIONS.items() for command in commands)
-"""Every action that a grant can allow."""
 
 TARGET_KINDS = ("app", "project", "namespace", "stage", "secret", "rotation", "server", "channel")
 """What stands before the colon of a target."""
@@ -31,7 +16,8 @@ TARGET_KINDS = ("app", "project", "namespace", "stage", "secret", "rotation", "s
 def _known_action(pattern: str) -> str:
     if any(fnmatchcase(action, pattern) for action in KNOWN_ACTIONS):
         return pattern
-    candidates = [*KNOWN_ACTIONS, *(f"{group}:*" for group in ACTIONS)]
+    groups = dict.fromkeys(action.partition(":")[0] for action in KNOWN_ACTIONS)
+    candidates = [*KNOWN_ACTIONS, *(f"{group}:*" for group in groups)]
     raise ValueError(f"expected an action such as alerts:ack or alerts:*{_nearest(pattern, candidates)}")
 
 

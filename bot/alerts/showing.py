@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from bot.alerts import store
 from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Severity
 from bot.alerts.policy import AlertPolicy
+from bot.alerts.words import where
 from bot.cards.model import Priority
 from bot.cards.store import Cards
 from bot.core.clock import Clock
@@ -61,7 +62,7 @@ class Index:
         self._known[incident.number] = Known(
             incident.number,
             incident.title,
-            incident.common_labels.get("namespace", ""),
+            where(incident),
             incident.severity,
             incident.acknowledgement is not None,
             targets_of(incident),
