@@ -126,6 +126,7 @@ def safe_url(url: str) -> str | None:
     if parts.scheme not in {"http", "https"} or not host or not host.isascii():
         return None
     encoded = percent_encode(url.strip().encode("utf-8", "replace"), safe="%/:?#@!$&'+,;=-.")
+    encoded = _EVERYONE.sub("%40", encoded)
     usable = units(encoded) <= LONGEST_URL and encoded.lower().startswith(("http://", "https://"))
     return encoded if usable else None
 

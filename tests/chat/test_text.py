@@ -198,6 +198,11 @@ def test_an_address_cannot_leave_its_link():
     )
 
 
+def test_an_address_names_nobody():
+    assert safe_url("https://g.org/d?q=@everyone&u=a@HERE") == "https://g.org/d?q=%40everyone&u=a%40HERE"
+    assert safe_url("https://g.org/@alice") == "https://g.org/@alice"
+
+
 def test_an_encoded_address_is_not_encoded_twice():
     assert (
         safe_url("https://g.org/graph?g0.expr=up%20%3D%3D%200&x=1")
