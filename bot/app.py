@@ -169,6 +169,8 @@ class App:
             await asyncio.wait([task], timeout=2 * DRAIN.total_seconds())
             task.cancel()
             await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()
 
     async def _campaign(self, finish: asyncio.Event) -> None:
         leadership = Leadership(
@@ -270,10 +272,7 @@ class App:
         try:
             async with calendar(cleaning.wake), running(work) as ended:
                 await first_of(finish.wait(), ended)
-                async with asyncio.timeout(DRAIN.total_seconds()):
-                    await courier.finish()
-        except TimeoutError:
-            log.warning("deliveries_cut_short")
+                await first_of(courier.finish(), ended, asyncio.sleep(DRAIN.total_seconds()))
         finally:
             metrics.LEADING.set(0)
             self._wake_applier = lambda: None

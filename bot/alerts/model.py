@@ -17,6 +17,9 @@ from bot.core.actor import Actor
 
 IncidentNumber = NewType("IncidentNumber", int)
 
+KEEP_RESOLVED = timedelta(days=1)
+"""How long an open incident remembers an alert that resolved."""
+
 
 class Severity(IntEnum):
     """How bad it is; a larger one is worse."""
@@ -398,10 +401,20 @@ def _apply_to_open(incident: Incident, told: Notification, *, words: SeverityWor
         closed_at=now if state is State.RESOLVED else None,
         unknown_since=(incident.unknown_since or now) if state is State.UNKNOWN else None,
         truncated=told.truncated,
-        alerts=merged,
+        alerts=merged if same else _without_old(merged, told, now=now),
         last_key=key,
     )
     return Outcome(_change(incident, after, same=same), after, changed)
+
+
+def _without_old(alerts: tuple[Alert, ...], told: Notification, *, now: datetime) -> tuple[Alert, ...]:
+    """Drop what resolved long ago: pods come and go for weeks in an incident that stays open."""
+    just_told = {alert.fingerprint for alert in told.alerts}
+    return tuple(
+        alert
+        for alert in alerts
+        if alert.is_firing or alert.fingerprint in just_told or now - _end(alert) <= KEEP_RESOLVED
+    )
 
 
 def _state(worst: Severity | None, told: Notification) -> State:

@@ -214,12 +214,19 @@ async def update_incident(
     if _columns(before) != _columns(after):
         await tx.execute(update(incident).where(incident.c.number == after.number).values(_columns(after)))
     known = {told.fingerprint for told in before.alerts}
+    kept = {told.fingerprint for told in after.alerts}
+    changed = [told for told in changed if told.fingerprint in kept]
     new = [_alert_row(after.number, told) for told in changed if told.fingerprint not in known]
     old = [_alert_row(after.number, told) for told in changed if told.fingerprint in known]
     if new:
         await tx.execute(alert.insert(), new)
     if old:
         await tx.execute(_update_alert, [{f"_{name}": value for name, value in row.items()} for row in old])
+    if gone := known - kept:
+        await tx.execute(
+            delete(alert).where(alert.c.incident == after.number, alert.c.fingerprint == bindparam("_gone")),
+            [{"_gone": fingerprint} for fingerprint in gone],
+        )
     if before.destinations != after.destinations:
         await _update_destinations(tx, before, after)
 

@@ -6,7 +6,8 @@ not yet in agreement.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -135,14 +136,13 @@ class Courier:
             return timedelta(seconds=min(waits[_VERBS[need_of(card)]] for card in due))
         if self._finishing:
             return None
-        self._began()
-        outcome = await survive(
-            self._deliver(card),
-            name="courier",
-            but=(UnavailableError, LostLeadershipError),
-            card=f"{card.kind} {card.key}",
-        )
-        self._ended()
+        with self._delivery():
+            outcome = await survive(
+                self._deliver(card),
+                name="courier",
+                but=(UnavailableError, LostLeadershipError),
+                card=f"{card.kind} {card.key}",
+            )
         if isinstance(outcome, Bug):
             await self._put_aside(card)
         return AT_ONCE
@@ -152,14 +152,16 @@ class Courier:
         self._finishing = True
         await self._idle.wait()
 
-    def _began(self) -> None:
+    @contextmanager
+    def _delivery(self) -> Iterator[None]:
         self._in_flight += 1
         self._idle.clear()
-
-    def _ended(self) -> None:
-        self._in_flight -= 1
-        if self._in_flight == 0:
-            self._idle.set()
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                self._idle.set()
 
     async def _deliver(self, card: Card) -> None:
         try:

@@ -170,3 +170,12 @@ async def test_nothing_half_applied_is_left_by_a_failure(rooms):
     async with rooms.database.reading() as tx:
         assert await rooms.journal.count_entries(tx) == 0
     assert await rooms.card("incident", "1", ALERTS) is None
+
+
+async def test_what_resolved_days_ago_is_forgotten_while_the_incident_stays_open(rooms):
+    await rooms.receive(a_body(an_entry(pod="a"), an_entry(pod="b")))
+    await rooms.receive(a_body(an_entry(pod="a", status="resolved", until=ENDED), an_entry(pod="b")))
+    assert len((await rooms.incident(1)).alerts) == 2
+    rooms.clock.advance(timedelta(days=2))
+    await rooms.receive(a_body(an_entry(pod="b"), an_entry(pod="c")))
+    assert {alert.labels["pod"] for alert in (await rooms.incident(1)).alerts} == {"b", "c"}

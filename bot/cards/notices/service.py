@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
+
 from bot.cards.model import Priority
 from bot.cards.notices import store
 from bot.cards.notices.card import render_notice
@@ -16,6 +18,8 @@ from bot.core.errors import NotFoundError
 from bot.database.engine import Database, Transaction
 
 KIND = "notice"
+
+log = structlog.get_logger(__name__)
 
 _MOST_WAITING = 100
 
@@ -49,6 +53,7 @@ class Notices:
         channel, now = self._channel(), self._clock.now()
         known = await store.find_latest(tx, key)
         if known is None or now - known.last_at > _FORGET_AFTER:
+            log.warning("notice_posted", notice=key)
             number = await store.insert_notice(tx, key=key, title=title, text=text, now=now)
         else:
             number = known.id
