@@ -109,6 +109,21 @@ def actor_from(interaction: Interaction) -> Actor:
     )
 
 
+def actor_of(who: discord.Member | discord.Role) -> Actor:
+    """Return a person whom a command names, or whoever holds a role and nothing else."""
+    if isinstance(who, discord.Role):
+        held, permissions = {who.id}, who.permissions
+    else:
+        held, permissions = set(who._roles), who.resolved_permissions or discord.Permissions.none()  # noqa: SLF001
+    return Actor(
+        kind=ActorKind.PERSON,
+        id=str(who.id),
+        name=who.name,
+        roles=frozenset({str(who.guild.id), *map(str, held)}),
+        administrator=permissions.administrator,
+    )
+
+
 def files_of(rendered: Rendered) -> list[discord.File]:
     """Return the attachments of a message, for one sending."""
     return [discord.File(BytesIO(file.content), filename=file.name) for file in rendered.files]

@@ -1,0 +1,190 @@
+"""How answers to operators look."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import discord
+
+from bot.access.model import Decision, Grant, Reason
+from bot.chat import layout
+from bot.chat.action import button
+from bot.chat.keys import pack, unpack
+from bot.chat.text import code, cut, escape, link, timestamp, units
+from bot.core.status import StatusLine
+from bot.journal.model import Outcome, Recorded
+from bot.oversight.model import About, AccessAnswer, AuditPage, AuditQuestion, Status
+
+AUDIT = "audit"
+"""The action of the buttons that turn the pages of the record; their key is read by `page_asked_for`."""
+NEWEST = "newest"
+YOU = "You"
+
+_REASON = 200
+_LINE = 300
+_BUDGET = 3_300
+
+
+def render_audit(page: AuditPage) -> discord.ui.LayoutView:
+    """Return a page of the record, with buttons to older pages and back to the newest."""
+    count = f"{page.total:,} entr{'y' if page.total == 1 else 'ies'}"
+    facts = [count, *(_asked(page.question))]
+    return layout.view(
+        layout.container(
+            layout.text("### What people did", layout.subtext(" · ".join(facts))),
+            layout.gap(),
+            layout.text(*(_fitting([_entry_line(entry) for entry in page.entries]) or ["Nothing matches."])),
+            *_turning(page),
+        )
+    )
+
+
+def page_asked_for(key: str) -> tuple[AuditQuestion, int | None]:
+    """Return what the key of a button asks for: the question, and the id before which its page begins.
+
+    Raises:
+        NotFoundError: Another version of the bot made the button.
+    """
+    place, who, action, since = unpack(key, 4)
+    moment = datetime.fromtimestamp(int(since), UTC) if since else None
+    return AuditQuestion(who, action, moment), None if place == NEWEST else int(place)
+
+
+def render_access(answer: AccessAnswer, *, subject: str) -> discord.ui.LayoutView:
+    """Return who may do something; `subject` is the markup of the one who was asked about, or `YOU`."""
+    on = f" on {code(answer.target)}" if answer.target else ""
+    return layout.view(
+        layout.container(
+            layout.text(f"### Who may {code(answer.action)}{on}"),
+            layout.text(_verdict(answer.decision, subject)),
+            layout.gap(),
+            layout.text(*_fitting(list(_grant_lines(answer.grants)))),
+        )
+    )
+
+
+def render_status(status: Status) -> discord.ui.LayoutView:
+    """Return how each part is, in words and in colour."""
+    return layout.view(
+        layout.container(
+            layout.text("### All is well" if status.ok else "### Something needs a look"),
+            layout.text(*_fitting([_status_line(line) for line in status.lines])),
+            colour=layout.GOOD if status.ok else layout.WARNING,
+        )
+    )
+
+
+def render_about(about: About) -> discord.ui.LayoutView:
+    """Return what this is."""
+    links = [made for name, address in about.links if (made := link(name, address))]
+    return layout.view(
+        layout.container(
+            layout.text(
+                f"### The Machine {escape(about.version)}",
+                f"Running since {timestamp(about.started_at, 'f')} ({timestamp(about.started_at)}).",
+                "It watches over the platform, says what is relevant, and acts only when a person asks.",
+                " · ".join(links),
+            )
+        )
+    )
+
+
+def render_head_explained() -> discord.ui.LayoutView:
+    """Return what a posted head of the journal is for."""
+    return layout.view(
+        layout.text(
+            "**What this line is for**",
+            "Everything that people do with the bot is recorded, and each entry carries a hash over all that "
+            "stands before it. This line is the hash of one day, kept where the record itself is not: who "
+            "rewrites the record afterwards no longer fits it.",
+            f"{code('machine audit verify')} compares the record with such lines. Please leave them here.",
+        )
+    )
+
+
+def _asked(question: AuditQuestion) -> Iterator[str]:
+    if question.who:
+        yield f"by <@{question.who}>"
+    if question.action:
+        yield code(question.action)
+    if question.since is not None:
+        yield f"since {timestamp(question.since, 'f')}"
+
+
+def _entry_line(recorded: Recorded) -> str:
+    entry = recorded.entry
+    number = f"`#{recorded.seq}` " if recorded.seq else ""
+    did = f"{number}{timestamp(recorded.at, 'f')} <@{escape(entry.actor.id)}> {code(entry.action)}"
+    target = f" {code(entry.target)}" if entry.target else ""
+    how = "" if entry.outcome is Outcome.DONE else f" **{entry.outcome.value.upper()}**"
+    # A refusal says its reason in our own markup, and the words of people are escaped alike.
+    why = f": {cut(escape(entry.reason), _REASON)}" if entry.reason else ""
+    return cut(f"{did}{target}{how}{why}", _LINE)
+
+
+def _turning(page: AuditPage) -> tuple[layout.Item, ...]:
+    buttons = []
+    if not page.is_newest:
+        buttons.append(button(AUDIT, _key(NEWEST, page.question), "Newest"))
+    if page.older_than is not None:
+        buttons.append(button(AUDIT, _key(str(page.older_than), page.question), "Older"))
+    return (layout.row(*buttons),) if buttons else ()
+
+
+def _key(place: str, question: AuditQuestion) -> str:
+    since = str(int(question.since.timestamp())) if question.since else ""
+    return pack(place, question.who, question.action, since)
+
+
+def _verdict(decision: Decision, subject: str) -> str:
+    verb = f"**{subject} may**" if decision.allowed else f"**{subject} may not**"
+    if subject == YOU and decision.missing:
+        return f"{verb}: {decision.missing}."
+    match decision.reason:
+        case Reason.GRANTED if decision.grant is not None:
+            return f"{verb}: {code(decision.grant.name)}{_approvals(decision.approvals)}."
+        case Reason.ADMINISTRATOR:
+            return f"{verb}, as an administrator."
+        case Reason.OTHER_TARGET:
+            return f"{verb} here: a grant covers the action, but on other things."
+        case Reason.NO_GRANT:
+            return f"{verb}: no grant covers it."
+        case _:
+            return f"{verb}."
+
+
+def _grant_lines(grants: Sequence[Grant] | None) -> Iterator[str]:
+    if grants is None:
+        yield "No access policy is configured: only administrators of this server may act."
+        return
+    if not grants:
+        yield "Nobody may: no grant covers it. A grant is a line under `access.grants` of the configuration."
+    for grant in grants:
+        people = [
+            *(f"<@&{role}>" for role in sorted(grant.roles)),
+            *(f"<@{user}>" for user in sorted(grant.users)),
+        ]
+        named = " ".join(people) or "nobody"
+        yield cut(f"- {named}: {code(grant.name)}{_approvals(grant.approvals)}", _LINE)
+
+
+def _approvals(number: int) -> str:
+    if not number:
+        return ""
+    return f", with {number} approval{'' if number == 1 else 's'}"
+
+
+def _status_line(line: StatusLine) -> str:
+    word = "OK" if line.ok else "PROBLEM"
+    since = f" since {timestamp(line.since)}" if line.since else ""
+    return cut(f"{word} · **{escape(line.name)}** {escape(line.text)}{since}", _LINE)
+
+
+def _fitting(lines: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    left = _BUDGET
+    for line in lines:
+        left -= units(line) + 1
+        if left < 0:
+            break
+        kept.append(line)
+    return kept

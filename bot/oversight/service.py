@@ -1,0 +1,124 @@
+"""Answers what operators ask. Each method checks access itself, at the moment of asking."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from importlib.metadata import metadata
+
+from bot.access.model import KNOWN_ACTIONS
+from bot.access.service import Access
+from bot.cards.notices.model import Notice
+from bot.cards.notices.service import Notices
+from bot.core.actor import Actor
+from bot.core.clock import Clock
+from bot.core.errors import InvalidError, NotAllowedError
+from bot.core.status import StatusLine
+from bot.database.engine import Database
+from bot.journal.model import Entry, Filter, Outcome
+from bot.journal.service import Journal
+from bot.oversight.model import (
+    About,
+    AccessAnswer,
+    AuditPage,
+    AuditQuestion,
+    Status,
+    answer_access,
+    parse_since,
+)
+from bot.version import VERSION
+
+PAGE = 10
+
+
+class Oversight:
+    """The use cases of operators."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        access: Access,
+        notices: Notices,
+        *,
+        clock: Clock,
+        status: Callable[[], Awaitable[Sequence[StatusLine]]],
+        started_at: datetime,
+    ) -> None:
+        """Take the rooms that know, and what says how each part is."""
+        self._database = database
+        self._journal = journal
+        self._access = access
+        self._notices = notices
+        self._clock = clock
+        self._status = status
+        self._started_at = started_at
+
+    async def ask_audit(self, *, by: Actor, who: str = "", action: str = "", since: str = "") -> AuditPage:
+        """Return the newest of what people did; `since` is `2h` or a day.
+
+        Raises:
+            InvalidError: `since` is no time.
+        """
+        moment = parse_since(since, now=self._clock.now()) if since else None
+        return await self.audit(AuditQuestion(who, action.strip(), moment), by=by)
+
+    async def audit(self, question: AuditQuestion, *, by: Actor, before: int | None = None) -> AuditPage:
+        """Return a page of what people did, newest first."""
+        await self._allow(by, "machine:audit")
+        wanted = Filter(
+            actor=question.who or None,
+            action=question.action or None,
+            since=question.since,
+            people_only=True,
+        )
+        async with self._database.reading() as tx:
+            found = await self._journal.list_entries(tx, wanted, before=before, limit=PAGE + 1)
+            total = await self._journal.count_entries(tx, wanted)
+        older_than = found[PAGE - 1].id if len(found) > PAGE else None
+        return AuditPage(question, tuple(found[:PAGE]), total, before is None, older_than)
+
+    async def who_may(self, action: str, target: str, *, subject: Actor, by: Actor) -> AccessAnswer:
+        """Say who may do an action to a thing, and whether `subject` may.
+
+        Raises:
+            InvalidError: There is no such action.
+        """
+        await self._allow(by, "machine:access")
+        if action not in KNOWN_ACTIONS:
+            raise InvalidError("Expected an action such as alerts:ack: pick one of those that are offered.")
+        targets = (target.strip(),) if target.strip() else ()
+        return answer_access(self._access.policy, action, targets, subject)
+
+    async def status(self, *, by: Actor) -> Status:
+        """Say how each part of the bot is."""
+        await self._allow(by, "machine:status")
+        return Status(tuple(await self._status()))
+
+    async def about(self, *, by: Actor) -> About:
+        """Say what this is and since when it runs."""
+        await self._allow(by, "machine:about")
+        return About(VERSION, self._started_at, _links())
+
+    async def notice(self, number: int, *, by: Actor) -> Notice:
+        """Return what operators were told.
+
+        Raises:
+            NotFoundError: It is no longer kept.
+        """
+        await self._allow(by, "machine:status")
+        return await self._notices.get(number)
+
+    async def _allow(self, by: Actor, action: str) -> None:
+        try:
+            self._access.check(by, action)
+        except NotAllowedError as refusal:
+            entry = Entry(actor=by, action=action, outcome=Outcome.REFUSED, reason=str(refusal))
+            async with self._database.transaction() as tx:
+                await self._journal.append(tx, entry)
+            raise
+
+
+def _links() -> tuple[tuple[str, str], ...]:
+    written = metadata("the-machine").get_all("Project-URL") or ()
+    return tuple(
+        (name.strip(), address.strip()) for name, _, address in (line.partition(",") for line in written)
+    )
