@@ -53,6 +53,7 @@ from bot.database.leadership import Leadership
 from bot.database.migrate import upgrade
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
 from bot.journal.service import Journal
+from bot.oversight.service import Oversight
 from bot.settings.load import Loaded
 from bot.settings.problems import Problem
 from bot.settings.reload import ConfigWatcher
@@ -116,6 +117,7 @@ class App:
         self._settings = loaded.settings
         self._policy = compile_alert_policy(loaded.settings)
         self._access = Access(compile_policy(loaded.settings.access, loaded.settings.discord.roles))
+        self._started_at = self._clock.now()
         self._journal = Journal(self._clock)
         self._cards = Cards(self._clock)
         self._database = Database(loaded.settings.database.url.get_secret_value())
@@ -208,18 +210,20 @@ class App:
             wake_applier=applying.wake,
         )
         await alerts.load()
+        oversight = Oversight(
+            database,
+            self._journal,
+            self._access,
+            self._notices,
+            clock=self._clock,
+            status=self._status,
+            started_at=self._started_at,
+        )
         actions, pacing = Actions(), Pacing(time.monotonic)
 
         def make_cogs(_bot: MachineBot) -> Cogs:
             yield AlertsCog(alerts, actions)
-            yield MachineCog(
-                database=database,
-                journal=self._journal,
-                access=self._access,
-                notices=self._notices,
-                actions=actions,
-                status=self._status,
-            )
+            yield MachineCog(oversight, actions)
 
         def make_bot() -> MachineBot:
             return MachineBot(
