@@ -59,9 +59,9 @@ class Intake:
             UnreadableError: The body cannot be understood.
         """
         if len(delivery.body) > _PARSED_APART:
-            told = await asyncio.to_thread(parse, delivery.body, source=delivery.source)
+            told = await asyncio.to_thread(_read, delivery)
         else:
-            told = parse(delivery.body, source=delivery.source)
+            told = _read(delivery)
         async with self._database.transaction() as tx:
             before = await store.find_latest(tx, told)
             outcome = apply_notification(
@@ -109,6 +109,10 @@ class Intake:
         await self._showing.tell(tx, before, after, change)
         if action := _JOURNALED.get(change):
             await self._showing.record(tx, entry_of(after, action))
+
+
+def _read(delivery: Delivery) -> Notification:
+    return parse(delivery.body, source=delivery.source, received_at=delivery.progress.received_at)
 
 
 def entry_of(incident: Incident, action: str) -> Entry:

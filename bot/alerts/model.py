@@ -401,7 +401,7 @@ def _apply_to_open(incident: Incident, told: Notification, *, words: SeverityWor
         closed_at=now if state is State.RESOLVED else None,
         unknown_since=(incident.unknown_since or now) if state is State.UNKNOWN else None,
         truncated=told.truncated,
-        alerts=merged if same else _without_old(merged, told, now=now),
+        alerts=_without_old(merged, told, now=now) if worst is not None and not same else merged,
         last_key=key,
     )
     return Outcome(_change(incident, after, same=same), after, changed)

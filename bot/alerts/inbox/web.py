@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 
 _ONLY_SOURCE = "alertmanager"
 """The source of a delivery without a name while no Alertmanager is configured."""
+_PROMETHEUS = ("/webhooks/alertmanager/api/v2/alerts", "/webhooks/alertmanager/{source}/api/v2/alerts")
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME = 63
 _LONGEST_HEADER = 200
@@ -44,7 +45,9 @@ class Webhooks:
     @property
     def routes(self) -> tuple[Route, ...]:
         """The routes, for the server."""
-        paths = ("/webhooks/alertmanager", "/webhooks/alertmanager/", "/webhooks/alertmanager/{source}")
+        named = "/webhooks/alertmanager/{source}"
+        # The last two are where a Prometheus posts that takes us for an Alertmanager: kept, and explained.
+        paths = ("/webhooks/alertmanager", "/webhooks/alertmanager/", named, *_PROMETHEUS)
         return tuple(Route("POST", path, self._alertmanager) for path in paths)
 
     async def _alertmanager(self, request: web.Request) -> web.Response:

@@ -128,3 +128,10 @@ async def test_odd_headers_are_stored_as_far_as_they_fit(serve, database):
         progress = (await stored(database, (await answer.json())["id"])).progress
     assert progress.user_agent == "ü" * 200
     assert progress.content_type == "text/plain"
+
+
+@pytest.mark.parametrize("prefix", [PATH, f"{PATH}/main"])
+async def test_what_a_prometheus_posts_that_takes_us_for_an_alertmanager_is_kept(serve, database, prefix):
+    async with serve("main") as client, client.post(f"{prefix}/api/v2/alerts", json=[]) as answer:
+        assert answer.status == 200
+        assert (await stored(database, (await answer.json())["id"])).source == "main"
