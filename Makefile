@@ -36,7 +36,7 @@ demo: $(STAMP) ## Run the bot against a simulated Discord, to look at in a brows
 	@$(BIN)/machine demo $(ARGS)
 
 test: $(STAMP) ## Run every test that this machine can run.
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(STAMP) ## Look at format, lint, types, imports, spelling and the lock file.
 	$(BIN)/ruff format --check .
