@@ -79,7 +79,7 @@ def render_about(about: About) -> discord.ui.LayoutView:
     return layout.view(
         layout.container(
             layout.text(
-                f"### The Machine {escape(about.version)}",
+                f"### The Machine {about.version}",
                 f"Running since {timestamp(about.started_at, 'f')} ({timestamp(about.started_at)}).",
                 "It watches over the platform, says what is relevant, and acts only when a person asks.",
                 " · ".join(links),
