@@ -23,7 +23,7 @@ class Settings(Section):
 
     discord: DiscordSettings
     """The bot's place in Discord."""
-    web: Annotated[WebSettings, NeedsRestart()] = WebSettings()
+    web: WebSettings = WebSettings()
     """The web server that receives webhooks."""
     database: Annotated[DatabaseSettings, NeedsRestart()] = DatabaseSettings()
     """Where everything is kept."""
