@@ -6,15 +6,15 @@ not yet in agreement.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from bot.cards import store
-from bot.cards.model import Card, Need, backoff, need_of
+from bot.cards.model import Card, CardState, Need, backoff, need_of
 from bot.cards.source import CardSource
 from bot.chat.errors import (
     ChannelForbiddenError,
@@ -31,7 +31,7 @@ from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.core.loops import AT_ONCE, Bug, Loop, survive
-from bot.database.engine import Database
+from bot.database.engine import Database, Transaction
 from bot.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -39,8 +39,11 @@ log = structlog.get_logger(__name__)
 LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
 """How long after an outage the first try may come: cards must be shown within 15 s of its end."""
 
-_CANDIDATES = 10
 _VERBS = {Need.CREATE: Verb.CREATE, Need.FIND: Verb.CREATE, Need.EDIT: Verb.EDIT}
+_STATES = {
+    Verb.CREATE: (CardState.ABSENT, CardState.GONE, CardState.CREATING),
+    Verb.EDIT: (CardState.LIVE,),
+}
 
 Refusal = Callable[[Card, str, int | None], object]
 
@@ -125,17 +128,16 @@ class Courier:
     async def step(self, channel: int) -> timedelta | None:
         """Bring the next card of a channel into agreement."""
         now = self._clock.now()
+        waits = {verb: self._pacing.ready_in(channel, verb) for verb in _STATES}
+        # Edits have slots of their own: they do not wait for the creations of a storm.
+        states = [state for verb, wait in waits.items() if wait <= 0 for state in _STATES[verb]]
         async with self._database.reading() as tx:
-            due = await store.list_due(tx, channel, now=now, limit=_CANDIDATES)
-            retry_at = None if due else await store.find_next_retry(tx, channel)
-        if not due:
-            return max(retry_at - now, timedelta(milliseconds=50)) if retry_at else None
-        waits = {verb: self._pacing.ready_in(channel, verb) for verb in (Verb.CREATE, Verb.EDIT)}
-        card = next((card for card in due if waits[_VERBS[need_of(card)]] <= 0), None)
-        if card is None:
-            return timedelta(seconds=min(waits[_VERBS[need_of(card)]] for card in due))
+            due = await store.list_due(tx, channel, now=now, limit=1, states=states)
+            if not due:
+                return await self._wait_in(tx, channel, now, waits.values())
         if self._finishing:
             return None
+        card = due[0]
         with self._delivery():
             outcome = await survive(
                 self._deliver(card),
@@ -146,6 +148,15 @@ class Courier:
         if isinstance(outcome, Bug):
             await self._put_aside(card)
         return AT_ONCE
+
+    async def _wait_in(
+        self, tx: Transaction, channel: int, now: datetime, waits: Iterable[float]
+    ) -> timedelta | None:
+        """Say when a channel for which nothing can be done now is to be looked at again."""
+        if await store.list_due(tx, channel, now=now, limit=1):
+            return timedelta(seconds=min(wait for wait in waits if wait > 0))
+        retry_at = await store.find_next_retry(tx, channel)
+        return max(retry_at - now, timedelta(milliseconds=50)) if retry_at else None
 
     async def finish(self) -> None:
         """Begin no more deliveries and wait for those in flight; the caller bounds the time."""
@@ -165,7 +176,7 @@ class Courier:
 
     async def _deliver(self, card: Card) -> None:
         try:
-            await self._agree(card)
+            await self._agree_in_thread(card)
         except DiscordUnavailableError as error:
             self._wait_out(card, error)
             return
@@ -176,7 +187,7 @@ class Courier:
             async with self._database.transaction() as tx:
                 await store.mark_lost(tx, card.id)
             return
-        except (ChannelForbiddenError, ChannelGoneError) as error:
+        except (ChannelForbiddenError, ChannelGoneError, ThreadArchivedError) as error:
             await self._fall_back(card, str(error))
             return
         except MessageRejectedError as error:
@@ -187,6 +198,13 @@ class Courier:
         if self._outages.pop(card.posted_in, 0):
             log.info("discord_answers_again", channel=card.posted_in)
 
+    async def _agree_in_thread(self, card: Card) -> None:
+        try:
+            await self._agree(card)
+        except ThreadArchivedError:
+            await self._messages.unarchive(card.posted_in)
+            await self._agree(card)
+
     async def _agree(self, card: Card) -> None:
         rendered = await self._sources[card.kind].render(card.key, card.channel_id)
         if rendered is None:
@@ -195,11 +213,7 @@ class Courier:
         match need_of(card):
             case Need.EDIT:
                 assert card.message_id is not None  # noqa: S101 — a live card has a message
-                try:
-                    await self._messages.edit(card.posted_in, card.message_id, rendered)
-                except ThreadArchivedError:
-                    await self._messages.unarchive(card.posted_in)
-                    await self._messages.edit(card.posted_in, card.message_id, rendered)
+                await self._messages.edit(card.posted_in, card.message_id, rendered)
                 await self._mark_live(card, card.message_id)
             case Need.FIND:
                 found = await self._find(card)
@@ -213,16 +227,13 @@ class Courier:
                 await self._create(card, rendered)
 
     async def _create(self, card: Card, rendered: Rendered) -> None:
+        began = card.creating_since or self._clock.now()
         async with self._database.transaction() as tx:
-            await store.mark_creating(tx, card.id, marker=rendered.marker, now=self._clock.now())
+            await store.mark_creating(tx, card.id, marker=rendered.marker, now=began)
         if card.announced:
             # It was said once: posting it again wakes nobody.
             rendered = replace(rendered, ping_roles=(), ping_users=(), silent=True)
-        try:
-            message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce)
-        except ThreadArchivedError:
-            await self._messages.unarchive(card.posted_in)
-            message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce)
+        message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce(began))
         await self._mark_live(card, message)
 
     async def _remove(self, card: Card) -> None:

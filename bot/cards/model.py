@@ -1,8 +1,11 @@
 """What a card is and what it needs next: values and pure decisions."""
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
+
+_LONGEST_NONCE = 25
 
 
 class Priority(IntEnum):
@@ -54,10 +57,21 @@ class Card:
     failures: int
     retry_at: datetime | None
 
-    @property
-    def nonce(self) -> str:
-        """The text by which Discord recognises a creation that is repeated (at most 25 characters)."""
-        return f"tm{self.id}.{self.generation}"[:25]
+    def nonce(self, began: datetime) -> str:
+        """Return the text by which Discord recognises a repetition of the creation that began then.
+
+        It must not come again for another message while Discord remembers it: the numbers
+        alone would, in a database that was made anew.
+        """
+        facts = (
+            self.kind,
+            self.key,
+            self.posted_in,
+            self.id,
+            self.generation,
+            began.isoformat(" ", "seconds"),
+        )
+        return hashlib.sha256("/".join(map(str, facts)).encode()).hexdigest()[:_LONGEST_NONCE]
 
 
 class Need(Enum):

@@ -1,6 +1,6 @@
 """The cards: which live messages should exist, and at which version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -63,14 +63,21 @@ class Cards:
         self._on_change = callback
 
     async def want(
-        self, tx: Transaction, kind: str, key: str, channel_id: int, *, priority: Priority = Priority.NORMAL
+        self,
+        tx: Transaction,
+        kind: str,
+        key: str,
+        channel_id: int,
+        *,
+        priority: Priority = Priority.NORMAL,
+        not_before: datetime | None = None,
     ) -> None:
         """Have a card in a channel, rendered anew if it is there already."""
         now = self._clock.now()
         bumped = await tx.execute(
             update(card)
             .where(card.c.kind == kind, card.c.key == key, card.c.channel_id == channel_id)
-            .values(wanted=card.c.wanted + 1, priority=priority, touched_at=now, retry_at=None)
+            .values(wanted=card.c.wanted + 1, priority=priority, touched_at=now, retry_at=not_before)
         )
         if bumped.rowcount == 0:
             await tx.execute(
@@ -87,6 +94,7 @@ class Cards:
                     touched_at=now,
                     announced=False,
                     failures=0,
+                    retry_at=not_before,
                 )
             )
         tx.after_commit(self._on_change)
@@ -113,12 +121,22 @@ async def count_due(tx: Transaction) -> int:
     return int((await tx.execute(select(func.count()).where(_is_due))).scalar_one())
 
 
-async def list_due(tx: Transaction, channel_id: int, *, now: datetime, limit: int) -> list[Card]:
+async def list_due(
+    tx: Transaction,
+    channel_id: int,
+    *,
+    now: datetime,
+    limit: int,
+    states: Collection[CardState] = tuple(CardState),
+) -> list[Card]:
     """Return the cards that a channel should take next, the most urgent first."""
     rows = await tx.execute(
         select(card)
         .where(
-            card.c.posted_in == channel_id, _is_due, or_(card.c.retry_at.is_(None), card.c.retry_at <= now)
+            card.c.posted_in == channel_id,
+            _is_due,
+            or_(card.c.retry_at.is_(None), card.c.retry_at <= now),
+            card.c.state.in_(states),
         )
         .order_by(card.c.priority.desc(), card.c.touched_at, card.c.id)
         .limit(limit)

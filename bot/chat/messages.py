@@ -42,6 +42,8 @@ _EDIT_LIMIT: Final = 30046
 _ARCHIVED: Final = 50083
 _OVERLOADED: Final = 130000
 _FORBIDDEN: Final = frozenset({50001, 50013})
+_NOT_DISCORDS_OWN: Final = frozenset({0, 40333})
+"""Codes of a refusal that Discord itself has not written, and of its edge's."""
 _SERVICE_UNAVAILABLE: Final = 503
 _SERVER_ERRORS: Final = 500
 
@@ -202,6 +204,9 @@ def _translate_status(error: discord.HTTPException, channel_id: int, watched: At
             return DiscordUnavailableError(f"it answered {status}", outcome_unknown=watched.outcome_unknown)
         case 401:
             return DiscordUnavailableError("it refuses the token", outcome_unknown=False)
+        case 403 | 404 if error.code in _NOT_DISCORDS_OWN:
+            # Its edge or a proxy: the channel is there, and moving every card out of it would be wrong.
+            return DiscordUnavailableError("something in between refuses us", outcome_unknown=False)
         case 403:
             return ChannelForbiddenError(channel_id)
         case 404:

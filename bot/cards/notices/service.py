@@ -11,10 +11,11 @@ from bot.cards.model import Priority
 from bot.cards.notices import store
 from bot.cards.notices.card import render_notice
 from bot.cards.notices.model import Notice
-from bot.cards.store import Cards
+from bot.cards.store import Cards, find_card
 from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
-from bot.core.errors import NotFoundError
+from bot.core.errors import NotFoundError, UnavailableError
+from bot.core.loops import survive
 from bot.database.engine import Database, Transaction
 
 KIND = "notice"
@@ -51,6 +52,7 @@ class Notices:
     async def post(self, tx: Transaction, key: str, title: str, text: str) -> None:
         """Tell of something, in the transaction that knows of it."""
         channel, now = self._channel(), self._clock.now()
+        not_before = None
         known = await store.find_latest(tx, key)
         if known is None or now - known.last_at > _FORGET_AFTER:
             log.warning("notice_posted", notice=key)
@@ -58,10 +60,15 @@ class Notices:
         else:
             number = known.id
             await store.count_up(tx, number, text=text, now=now)
-            if known.count > 1 and now - known.last_at < _UPDATE_EVERY:
-                return
-        if channel is not None:
-            await self._cards.want(tx, KIND, str(number), channel, priority=Priority.HIGH)
+            if known.count > 1:
+                not_before = now + _UPDATE_EVERY
+        if channel is None or (not_before is not None and await self._is_to_be_updated(tx, number, channel)):
+            return
+        await self._cards.want(tx, KIND, str(number), channel, priority=Priority.HIGH, not_before=not_before)
+
+    async def _is_to_be_updated(self, tx: Transaction, number: int, channel: int) -> bool:
+        card = await find_card(tx, KIND, str(number), channel)
+        return card is not None and card.wanted > card.delivered
 
     async def tell(self, key: str, title: str, text: str) -> None:
         """Tell of something that no transaction knows of."""
@@ -106,6 +113,13 @@ class NoticeQueue:
         """Write down what waits."""
         while self._waiting:
             told = self._waiting[0]
-            await self._notices.tell(told.key, told.title, told.text)
-            self._waiting.popleft()
+            await survive(
+                self._notices.tell(told.key, told.title, told.text),
+                name="notices",
+                but=(UnavailableError,),
+                notice=told.key,
+            )
+            # Meanwhile so many may have come that it was dropped already.
+            if self._waiting and self._waiting[0] is told:
+                self._waiting.popleft()
         return None
