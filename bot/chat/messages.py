@@ -192,7 +192,9 @@ def _translate(  # noqa: PLR0911  # A table of Discord's codes.
             return _translate_status(error, channel_id, watched)
 
 
-def _translate_status(error: discord.HTTPException, channel_id: int, watched: Attempt) -> MachineError:
+def _translate_status(  # noqa: PLR0911  # A table too.
+    error: discord.HTTPException, channel_id: int, watched: Attempt
+) -> MachineError:
     match error.status:
         case status if status == TOO_MANY_REQUESTS:
             return DiscordUnavailableError(
