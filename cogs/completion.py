@@ -3,13 +3,10 @@
 Pure: no request leaves the process while a person types.
 """
 
-import re
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
-
-_WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^a-zA-Z0-9]+")
 
 _EXACT, _PREFIX, _WORD, _WITHIN, _SCATTERED = range(5)
 
@@ -46,10 +43,19 @@ def _score(words: list[str], shown: str) -> int | None:
 
 
 def _fit(word: str, shown: str, lowered: str) -> int | None:
-    if word not in lowered:
+    at = lowered.find(word)
+    if at < 0:
         letters = iter(lowered)
         return _SCATTERED if all(letter in letters for letter in word) else None
-    if lowered.startswith(word):
+    if at == 0:
         return _EXACT if lowered == word or lowered[len(word)] == " " else _PREFIX
-    begins = any(part.lower().startswith(word) for part in _WORD_START.split(shown))
-    return _WORD if begins else _WITHIN
+    while at >= 0:
+        if _begins_word(shown, at):
+            return _WORD
+        at = lowered.find(word, at + 1)
+    return _WITHIN
+
+
+def _begins_word(shown: str, at: int) -> bool:
+    before, first = shown[at - 1 : at], shown[at : at + 1]
+    return not before.isalnum() or (first.isupper() and not before.isupper())

@@ -99,7 +99,7 @@ def _split(typed: str) -> tuple[Sequence[IncidentNumber], str]:
     """Tell the incidents that were chosen from the word that is being typed."""
     words = [word for word in _SEPARATORS.split(typed) if word]
     chosen: list[IncidentNumber] = []
-    finished = words if typed[-1:].isspace() else words[:-1]
+    finished = words if _SEPARATORS.fullmatch(typed[-1:]) else words[:-1]
     for word in finished:
         try:
             chosen.append(parse_incident(word))
