@@ -82,12 +82,6 @@ LEADING = Gauge("the_machine_leading", "Whether this process leads (1) or stands
 EVENT_LOOP_LAG = Gauge(
     "the_machine_event_loop_lag_seconds", "How late the event loop last woke up.", registry=REGISTRY
 )
-BACKEND_UP = Gauge(
-    "the_machine_backend_up",
-    "Whether a system outside answers (1) or not (0).",
-    ["backend"],
-    registry=REGISTRY,
-)
 BUILD_INFO = Gauge(
     "the_machine_build_info", "Always 1; the version is a label.", ["version"], registry=REGISTRY
 )

@@ -1,0 +1,161 @@
+"""The documentation cannot drift: what it names is there, and what it shows works."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.cli.online import NEEDED
+from bot.cli.registry import COMMANDS
+from bot.settings.load import load_settings
+from bot.settings.tree import Settings
+from bot.telemetry.metrics import REGISTRY
+from cogs.alerts import AlertsCog
+from cogs.machine import MachineCog
+
+ROOT = Path(__file__).parents[1]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "docs/operations.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+SLASH = {"alerts": AlertsCog, "machine": MachineCog}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def anchor(heading):
+    """How GitHub names a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def snippets(page, language):
+    """The fenced blocks of a language, without the indentation of a list around them."""
+    found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
+
+
+YAML = [(page, block) for page in PAGES for block in snippets(page, "yaml")]
+CONFIGURATIONS = [
+    (page, block) for page, block in YAML if set(yaml.safe_load(block)) <= set(Settings.model_fields)
+]
+ALERTMANAGERS = [(page, block) for page, block in YAML if "receivers" in yaml.safe_load(block)]
+
+
+@each_page
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, fragment = target.partition("#")
+        there = (page.parent / name).resolve() if name else page
+        assert there.exists(), target
+        if fragment:
+            assert fragment in map(anchor, re.findall(r"^#+ (.*)", there.read_text(), re.MULTILINE)), target
+
+
+def test_every_yaml_snippet_is_checked():
+    assert len(CONFIGURATIONS) + len(ALERTMANAGERS) == len(YAML)
+    assert CONFIGURATIONS
+    assert ALERTMANAGERS
+
+
+@pytest.mark.parametrize(("page", "block"), CONFIGURATIONS, ids=lambda value: getattr(value, "name", ""))
+def test_a_configuration_that_is_shown_is_valid(page, block, tmp_path):
+    (tmp_path / "machine.yaml").write_text(block)
+    for secret in re.findall(r"_file: ([\w./-]+)", block):
+        here = tmp_path / Path(secret).name
+        here.write_text("a-secret\n")
+        block = block.replace(secret, here.name)
+    (tmp_path / "machine.yaml").write_text(block)
+    assert load_settings(tmp_path / "machine.yaml", {}).warnings == ()
+
+
+@pytest.mark.parametrize(("page", "block"), ALERTMANAGERS, ids=lambda value: getattr(value, "name", ""))
+def test_the_receiver_that_is_shown_is_alertmanagers(page, block, tmp_path):
+    receiver = yaml.safe_load(block)["receivers"][0]["webhook_configs"][0]
+    assert receiver["url"].endswith("/webhooks/alertmanager")
+    assert (receiver["send_resolved"], receiver["max_alerts"], receiver["timeout"]) == (True, 0, "10s")
+    amtool = shutil.which("amtool")
+    if amtool is None:
+        pytest.skip("amtool is not installed (Debian: prometheus-alertmanager)")
+    # Debian's Alertmanager is older than the key `timeout`, as the comment beside it says.
+    (tmp_path / "alertmanager.yml").write_text(re.sub(r"^ *timeout:.*\n", "", block, flags=re.MULTILINE))
+    checked = [amtool, "check-config", tmp_path / "alertmanager.yml"]
+    done = subprocess.run(checked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_invitation_asks_for_what_the_bot_needs_and_no_more():
+    (url,) = re.findall(r"https://discord\.com/oauth2/authorize\?\S+", README)
+    assert f"&permissions={sum(NEEDED.values())}" in url
+    assert "scope=bot+applications.commands&" in url
+    assert "Send Messages, Embed Links, Attach Files and Read Message History" in README
+    assert set(NEEDED) == {
+        "VIEW_CHANNEL", "SEND_MESSAGES", "EMBED_LINKS", "ATTACH_FILES", "READ_MESSAGE_HISTORY",
+    }  # fmt: skip
+
+
+def test_the_table_of_metrics_is_the_registrys():
+    written = re.findall(r"^\| `the_machine_.*", OPERATIONS, re.MULTILINE)
+    registered = []
+    for metric in REGISTRY._collector_to_names:
+        if not metric._name.startswith("the_machine_"):
+            continue
+        name = metric._name + ("_total" if metric._type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        registered.append(f"| `{name}` | {labels} | {metric._documentation} |")
+    assert sorted(written) == sorted(registered)
+
+
+@each_page
+def test_commands_that_are_named_exist(page):
+    text = page.read_text()
+    lines = [line.strip() for block in snippets(page, "sh") for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL))
+    targets = re.findall(r"^([a-z]+):", MAKEFILE, re.MULTILINE)
+    for line in lines:
+        match re.split(r"\s+", line.removeprefix(".venv/bin/")):
+            case ["machine", command, *_]:
+                assert command in {known.name for known in COMMANDS}
+            case ["make", target, *_]:
+                assert target in targets
+            case [group, command, *_] if group.startswith("/"):
+                assert command in {known.name for known in SLASH[group[1:]].__cog_app_commands__}
+
+
+def test_log_events_and_keys_that_are_named_exist():
+    sources = "\n".join(path.read_text() for path in (ROOT / "bot").rglob("*.py"))
+    for name in set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", OPERATIONS)) - {"max_alerts", "pg_dump"}:
+        assert f'"{name}"' in sources or f"{name}:" in sources, name
+
+
+def test_answers_of_readiness_that_are_explained_are_given():
+    section = OPERATIONS.split("## /livez and /readyz")[1].split("\n## ")[0]
+    sources = "\n".join(path.read_text() for path in (ROOT / "bot").rglob("*.py"))
+    for check, answer in re.findall(r"^\| `(\w+)` \| `([^`]+)` \|", section, re.MULTILINE):
+        assert f'"{check}":' in sources
+        assert f'"{answer}"' in sources or answer == "no answer within 1 s"
+
+
+def test_every_target_of_make_says_what_it_does():
+    listed = subprocess.run(["make", "-s"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (phony,) = re.findall(r"^\.PHONY: (.*)", MAKEFILE, re.MULTILINE)
+    assert re.findall(r"^  make (\w+) +\S", listed, re.MULTILINE) == phony.split()
+
+
+def test_the_glossary_is_in_order_and_gives_each_word_one_meaning():
+    words = re.findall(r"^\| \*([^*]+)\* \|", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    assert words == sorted(set(words))
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/adr").glob("*.md")), ids=lambda page: page.name)
+def test_a_decision_fits_its_page(page):
+    text = page.read_text()
+    number = int(page.name[:4])
+    assert text.startswith(f"# {number}. ")
+    parts = re.findall(r"^\*\*(\w[\w ]*?)\.?\*\*", text, re.MULTILINE)
+    assert parts == ["Context", "Decision", "Consequences", "Refused", "Held by"]
+    assert len(text.splitlines()) <= 40
