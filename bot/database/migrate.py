@@ -1,9 +1,12 @@
 """Brings the schema to the version that this program was written for."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from bot.database.engine import Database
@@ -23,6 +26,31 @@ async def downgrade(database: Database, revision: str) -> None:
     """Go back to an older version; for tests and for a release that is taken back."""
     async with database.transaction() as tx:
         await tx.run_sync(lambda connection: command.downgrade(config(connection), revision))
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """How old the tables are, and how old this program wants them."""
+
+    present: str | None
+    """None: there are no tables yet."""
+    newest: str | None
+
+    @property
+    def agree(self) -> bool:
+        """Whether nothing is left to be migrated."""
+        return self.present == self.newest
+
+
+async def revisions(database: Database) -> Revisions:
+    """Look how far the schema is; nothing is changed."""
+    async with database.reading() as tx:
+        return Revisions(*await tx.run_sync(_revisions))
+
+
+def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+    present = MigrationContext.configure(connection).get_current_revision()
+    return present, ScriptDirectory.from_config(config(connection)).get_current_head()
 
 
 def config(connection: Connection) -> Config:
