@@ -102,7 +102,7 @@ VIOLATIONS = {
     "discord": ("bot/alerts/service.py", "import discord"),
     "database": ("bot/alerts/service.py", "import sqlalchemy"),
     "migrations": ("bot/alerts/store.py", "import alembic"),
-    "drivers": ("bot/database/engine.py", "import asyncpg"),
+    "drivers": ("bot/alerts/service.py", "import asyncpg"),
     "calendar": ("bot/alerts/service.py", "import apscheduler"),
     "simulator": ("bot/chat/client.py", "import simcord"),
     "yaml": ("bot/alerts/service.py", "import yaml"),
