@@ -19,8 +19,8 @@ from bot.alerts.model import (
 )
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
-from bot.alerts.showing import Known, Showing, targets_of
-from bot.alerts.store import IncidentFilter
+from bot.alerts.showing import Known, Showing, targets_at, targets_of
+from bot.alerts.store import IncidentFilter, Place
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
@@ -33,6 +33,8 @@ TEST_ENDS = "alerts.test-ends"
 TEST_LASTS = timedelta(minutes=5)
 
 _MOST_AT_ONCE = 50
+_MOST_LISTED = 2000
+_MOST_KNOWN = 5000
 PAGE = 8
 
 
@@ -73,7 +75,7 @@ class Alerts:
     async def load(self) -> None:
         """Fill what is held in memory for completion."""
         async with self._database.reading() as tx:
-            for incident in await store.list_incidents(tx, IncidentFilter(), limit=1000):
+            for incident in await store.list_incidents(tx, IncidentFilter(), limit=_MOST_KNOWN):
                 self._showing.index.note(incident)
 
     def known(self, *, by: Actor, action: str) -> list[Known]:
@@ -96,14 +98,18 @@ class Alerts:
         return incident
 
     async def search(self, wanted: IncidentFilter, *, page: int, by: Actor) -> Page:
-        """Return a page of incidents, the worst and newest first."""
+        """Return a page of the incidents that somebody may see, the worst and newest first."""
         await self._allow(by, "alerts:list", None)
         async with self._database.reading() as tx:
-            total = await store.count_incidents(tx, wanted)
-            last = max(0, (total - 1) // PAGE)
+            places = await store.list_places(tx, wanted, limit=_MOST_LISTED)
+            numbers = [place.number for place in places if self._may_list(by, place)]
+            last = max(0, (len(numbers) - 1) // PAGE)
             number = min(max(page, 0), last)
-            found = await store.list_incidents(tx, wanted, limit=PAGE, offset=number * PAGE)
-        return Page(tuple(found), total, number)
+            found = await store.get_incidents(tx, numbers[number * PAGE : (number + 1) * PAGE])
+        return Page(tuple(found), len(numbers), number)
+
+    def _may_list(self, by: Actor, place: Place) -> bool:
+        return self._access.decide(by, "alerts:list", targets_at(place.channels, place.namespace)).allowed
 
     async def acknowledge(
         self, numbers: Sequence[IncidentNumber], *, by: Actor, note: str = ""

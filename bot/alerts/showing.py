@@ -3,7 +3,7 @@
 Everything here happens inside the transaction that changes the incident.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -180,9 +180,14 @@ class Showing:
 
 def targets_of(incident: Incident) -> tuple[str, ...]:
     """Name an incident as the access policy does: by its channels and its namespace."""
-    channels = tuple(f"channel:{destination.channel}" for destination in incident.destinations)
-    namespace = incident.common_labels.get("namespace")
-    return (*channels, f"namespace:{namespace}") if namespace else channels
+    channels = [destination.channel for destination in incident.destinations]
+    return targets_at(channels, incident.common_labels.get("namespace"))
+
+
+def targets_at(channels: Iterable[str], namespace: str | None) -> tuple[str, ...]:
+    """Name whatever is shown in these channels and concerns this namespace."""
+    shown = tuple(f"channel:{channel}" for channel in channels)
+    return (*shown, f"namespace:{namespace}") if namespace else shown
 
 
 def ping_key(number: IncidentNumber, channel: str, sequence: int) -> str:

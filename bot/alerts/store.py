@@ -52,6 +52,7 @@ incident = Table(
     Column("group_labels", Json, nullable=False),
     Column("external_url", Text, nullable=False),
     Column("title", Text, nullable=False),
+    Column("namespace", Text),
     Column("state", Text, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("opened_at", UtcDateTime, nullable=False),
@@ -105,6 +106,8 @@ destination = Table(
 )
 Index("ix_destination_channel", destination.c.channel, destination.c.incident)
 
+_WORST_FIRST = (incident.c.closed_at.is_not(None), incident.c.severity.desc(), incident.c.number.desc())
+
 
 @dataclass(frozen=True, slots=True)
 class Ping:
@@ -113,6 +116,15 @@ class Ping:
     sequence: int
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an incident is."""
+
+    number: IncidentNumber
+    channels: tuple[str, ...]
+    namespace: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,27 +166,40 @@ async def find_incident(tx: Transaction, number: IncidentNumber) -> Incident | N
     return await _complete(tx, row) if row is not None else None
 
 
-async def list_incidents(
-    tx: Transaction, wanted: IncidentFilter, *, limit: int, offset: int = 0
-) -> list[Incident]:
-    """Return incidents with their alerts: the worst first, then the newest."""
-    rows = await tx.execute(
-        select(incident)
-        .where(*_conditions(wanted))
-        .order_by(incident.c.closed_at.is_not(None), incident.c.severity.desc(), incident.c.number.desc())
-        .limit(limit)
-        .offset(offset)
-    )
+async def list_incidents(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Incident]:
+    """Return incidents with their alerts: open ones first, of these the worst, then the newest."""
+    rows = await tx.execute(select(incident).where(*_conditions(wanted)).order_by(*_WORST_FIRST).limit(limit))
     return [await _complete(tx, row) for row in rows.all()]
 
 
-async def count_incidents(tx: Transaction, wanted: IncidentFilter) -> int:
-    """Return how many incidents there are."""
-    return int(
-        (
-            await tx.execute(select(func.count()).select_from(incident).where(*_conditions(wanted)))
-        ).scalar_one()
+async def get_incidents(tx: Transaction, numbers: Sequence[IncidentNumber]) -> list[Incident]:
+    """Return incidents in the order of their numbers given; absent ones are left out."""
+    rows = await tx.execute(select(incident).where(incident.c.number.in_(numbers)))
+    found = {row.number: row for row in rows.all()}
+    return [await _complete(tx, found[number]) for number in numbers if number in found]
+
+
+async def list_places(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Place]:
+    """Return where incidents are, in the order of `list_incidents`."""
+    rows = await tx.execute(
+        select(incident.c.number, incident.c.namespace)
+        .where(*_conditions(wanted))
+        .order_by(*_WORST_FIRST)
+        .limit(limit)
     )
+    places = {row.number: row.namespace for row in rows.all()}
+    shown = await tx.execute(
+        select(destination.c.incident, destination.c.channel)
+        .where(destination.c.incident.in_(places))
+        .order_by(destination.c.position)
+    )
+    channels: dict[int, list[str]] = {number: [] for number in places}
+    for row in shown:
+        channels[row.incident].append(row.channel)
+    return [
+        Place(IncidentNumber(number), tuple(channels[number]), namespace)
+        for number, namespace in places.items()
+    ]
 
 
 async def list_numbers(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[IncidentNumber]:
@@ -304,6 +329,7 @@ def _columns(value: Incident) -> dict[str, Any]:
         "group_labels": dict(value.group_labels),
         "external_url": value.external_url,
         "title": value.title,
+        "namespace": value.common_labels.get("namespace"),
         "state": value.state.value,
         "severity": int(value.severity),
         "opened_at": value.opened_at,

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.access.model import Grant, Policy
 from bot.alerts.model import IncidentNumber, Severity
 from bot.alerts.store import IncidentFilter
 from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
@@ -113,6 +114,19 @@ async def test_lists_are_filtered_and_the_worst_comes_first(rooms):
         "KubePodCrashLooping",
         "Net",
     ]
+
+
+async def test_a_list_holds_only_what_its_reader_may_see(database):
+    rooms = await open_rooms(
+        database, a_route('severity="critical"', "critical"), a_route("", "alerts", index=1)
+    )
+    await rooms.receive(a_body(an_entry("Disk", severity="critical"), group_labels={"alertname": "Disk"}))
+    await rooms.receive(a_body(an_entry("Net"), group_labels={"alertname": "Net"}))
+    guest = Grant(name="guests", users=frozenset({EVE.id}), may=("alerts:list",), on=("channel:alerts",))
+    rooms.access.use(Policy((guest,)))
+    page = await rooms.alerts.search(IncidentFilter(), page=0, by=EVE)
+    assert [incident.title for incident in page.incidents] == ["Net"]
+    assert page.total == 1
 
 
 async def test_text_that_means_something_to_a_database_is_only_text(rooms):

@@ -87,6 +87,7 @@ def upgrade() -> None:
         sa.Column("group_labels", sa.JSON(), nullable=False),
         sa.Column("external_url", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("severity", sa.Integer(), nullable=False),
         sa.Column("opened_at", UtcDateTime(), nullable=False),
