@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.database import sqlite
 
 FENCE = 7_420_417
 """The advisory lock that leading transactions share and a take-over takes alone."""
@@ -148,7 +149,7 @@ def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False)
         pool_size=size,
         max_overflow=0,
         pool_timeout=10,
-        connect_args={"isolation_level": None, "timeout": 5},
+        connect_args={"isolation_level": None, "timeout": 5, "async_creator_fn": sqlite.connect},
     )
 
     @event.listens_for(engine.sync_engine, "connect")

@@ -1,0 +1,106 @@
+"""SQLite's connection for SQLAlchemy, with one trip to its thread for each statement.
+
+A connection of aiosqlite lives in a thread. SQLAlchemy would go there four times
+for a query (open a cursor, execute, fetch, close), and each trip costs the event
+loop more than the statement itself does. Written for SQLAlchemy 2.1, which uses
+of a cursor what is here, and aiosqlite 0.22.
+"""
+
+import sqlite3
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import aiosqlite
+
+_CHUNK = 64
+
+
+def connect(database: str | Path, **options: Any) -> Awaitable[aiosqlite.Connection]:
+    """Open a connection; the options are those of `sqlite3.connect`."""
+    return _Connection(lambda: sqlite3.connect(database, **options), _CHUNK)
+
+
+class _Connection(aiosqlite.Connection):
+    """A connection whose cursors fetch what they find at once."""
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        # SQLAlchemy knows no other way to end it with the process; its pool closes what is idle.
+        self._thread.daemon = True
+        self._in_doubt = False
+        self._ended: Future[Any] | None = None
+
+    def cursor(self) -> "_Cursor":  # type: ignore[override]  # Theirs goes to the thread for it.
+        """Make a cursor, without asking anybody."""
+        return _Cursor(self)
+
+    def stop(self) -> Future[Any] | None:
+        """Have the thread end; the future is done when it has."""
+        self._ended = super().stop()
+        return self._ended
+
+    async def _connect(self) -> aiosqlite.Connection:
+        try:
+            return await super()._connect()
+        except sqlite3.Error:
+            # Theirs does not wait, and its thread then tells a loop that may be closed by now.
+            if self._ended is not None:
+                await self._ended
+            raise
+
+    async def rollback(self) -> None:
+        """Roll back, if anything was begun: the pool asks for it after each commit too."""
+        if self._in_doubt or self.in_transaction:
+            await super().rollback()
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        # Whoever is cancelled here does not know what the thread still does.
+        self._in_doubt = True
+        result = await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+        self._in_doubt = False
+        return result
+
+    async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do something in the thread."""
+        await self._execute(work, self._conn)
+
+
+class _Cursor:
+    """One statement and all that it gave."""
+
+    arraysize = 1
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._rows: list[Any] = []
+        self.description: Any = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
+        await self._connection.run(lambda raw: self._take(raw.execute(statement, parameters)))
+        return self
+
+    async def executemany(self, statement: str, parameters: Sequence[Sequence[Any]]) -> Self:
+        await self._connection.run(lambda raw: self._take(raw.executemany(statement, parameters)))
+        return self
+
+    async def fetchall(self) -> list[Any]:
+        rows, self._rows = self._rows, []
+        return rows
+
+    async def close(self) -> None:
+        """Do nothing: the real cursor is closed already."""
+
+    def _take(self, cursor: sqlite3.Cursor) -> None:
+        """Keep what a statement gave; the count of its rows is right once they have been fetched."""
+        self._rows = cursor.fetchall()
+        self.description = cursor.description
+        self.rowcount = cursor.rowcount
+        self.lastrowid = cursor.lastrowid
+        cursor.close()
