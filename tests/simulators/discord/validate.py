@@ -371,6 +371,11 @@ def _stringified(body: Any) -> Any:
     changed: Json = {}
     if isinstance(body.get("recipient_id"), int):
         changed["recipient_id"] = str(body["recipient_id"])
+    if isinstance(body.get("message_reference"), dict):
+        changed["message_reference"] = {
+            name: str(value) if name.endswith("_id") and value is not None else value
+            for name, value in body["message_reference"].items()
+        }
     if isinstance(body.get("allowed_mentions"), dict):
         mentions = dict(body["allowed_mentions"])
         for kind in ("users", "roles"):
