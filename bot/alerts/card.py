@@ -14,6 +14,7 @@ from math import ceil
 import discord
 
 from bot.alerts import words
+from bot.alerts.extras import for_people, shown, values_line
 from bot.alerts.model import Incident, Severity, State, common
 from bot.alerts.routing import FailedMatcher, RouteVerdict
 from bot.chat import layout
@@ -30,6 +31,7 @@ _PLACE = 120
 _SENTENCE = 400
 _QUOTE = 500
 _IDENTITY = 50
+_VALUES = 40
 _NOTE = 200
 _NOTES = 600
 _MENTIONS = 400
@@ -283,8 +285,10 @@ def _firing(incident: Incident) -> list[str]:
     # Told apart among all that fire, so that no line changes its name with its place.
     for alert, values in zip(firing[:MOST_LINES], words.identities(firing, known=known), strict=False):
         named = " ".join(code(value, budget=_IDENTITY) for value in values)
+        judged = values_line(alert.annotations)
         since = f"since {timestamp(alert.starts_at)}" if len(firing) > 1 else ""
-        lines.append(f"{named} {since}".strip())
+        parts = (named, code(judged, budget=_VALUES) if judged else "", since)
+        lines.append(" ".join(part for part in parts if part))
     if len(firing) > MOST_LINES:
         lines.append(layout.subtext(f"and {len(firing) - MOST_LINES:,} more in the attached list"))
     if incident.truncated and incident.state is not State.UNKNOWN:
@@ -364,8 +368,8 @@ def _is_cut(incident: Incident) -> bool:
 
 def _detail_lines(incident: Incident) -> Iterator[str]:
     alerts = incident.alerts
-    labels = common(alert.labels for alert in alerts)
-    annotations = common(alert.annotations for alert in alerts)
+    labels = common(shown(alert.labels) for alert in alerts)
+    annotations = common(for_people(alert.annotations) for alert in alerts)
     if len(alerts) > 1 and (labels or annotations):
         yield f"**All {len(alerts):,} alerts**"
         yield from _item_lines(labels, {}, annotations, {})
@@ -377,7 +381,7 @@ def _detail_lines(incident: Incident) -> Iterator[str]:
             yield from _item_lines(labels, {}, annotations, {})
         else:
             yield f"\n**{place}.** {heading}"
-            yield from _item_lines(alert.labels, labels, alert.annotations, annotations)
+            yield from _item_lines(shown(alert.labels), labels, for_people(alert.annotations), annotations)
 
 
 def _item_lines(

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import structlog
 
-from bot.alerts import store
-from bot.alerts.alertmanager import parse
+from bot.alerts import alertmanager, grafana, store
 from bot.alerts.inbox import store as inbox_store
-from bot.alerts.inbox.model import Delivery, DeliveryState
+from bot.alerts.inbox.model import Delivery, DeliveryState, Kind
 from bot.alerts.model import (
     Change,
     Destination,
@@ -30,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 _PARSED_APART = 128 * 1024
 """Larger bodies are parsed in a thread, so that no webhook waits for them."""
+
+_PARSERS = {Kind.ALERTMANAGER: alertmanager.parse, Kind.GRAFANA: grafana.parse}
 
 _JOURNALED = {
     Change.OPENED: "alerts:opened",
@@ -112,6 +113,7 @@ class Intake:
 
 
 def _read(delivery: Delivery) -> Notification:
+    parse = _PARSERS[delivery.progress.kind]
     return parse(delivery.body, source=delivery.source, received_at=delivery.progress.received_at)
 
 

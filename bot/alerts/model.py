@@ -7,6 +7,7 @@ resolved one.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from typing import NewType
 from bot.core.actor import Actor
 
 IncidentNumber = NewType("IncidentNumber", int)
+
+_FIRST_ORGANISATION = "1"
+_ORGANISATION = re.compile(r"org:[0-9]+:")
 
 KEEP_RESOLVED = timedelta(days=1)
 """How long an open incident remembers an alert that resolved."""
@@ -49,6 +53,21 @@ class State(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Blindness(Enum):
+    """Why Grafana cannot say whether the alert of a rule fires."""
+
+    ERROR = "Grafana cannot evaluate"
+    NO_DATA = "No data for"
+
+
+_BLIND_NAMES = {
+    "DatasourceError": Blindness.ERROR,
+    "DatasourceNoData": Blindness.NO_DATA,
+    "NoData": Blindness.NO_DATA,
+}
+_RULE_NAME = "rulename"
+
+
 @dataclass(frozen=True, slots=True)
 class Alert:
     """One alert, in its latest episode."""
@@ -66,6 +85,19 @@ class Alert:
     def is_firing(self) -> bool:
         """Tell a firing alert from a resolved one."""
         return self.status is AlertStatus.FIRING
+
+    @property
+    def blindness(self) -> Blindness | None:
+        """Why it stands in for the alert of a rule; None for an alert that means itself.
+
+        Grafana gives a stand-in a name of its own, and that of the rule in a label.
+        """
+        return _BLIND_NAMES.get(self.labels.get("alertname", "")) if self.rule_name else None
+
+    @property
+    def rule_name(self) -> str:
+        """The name of the rule that it stands in for."""
+        return self.labels.get(_RULE_NAME, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,8 +208,17 @@ class Incident:
         return common(alert.annotations for alert in self.firing or self.alerts)
 
     @property
+    def blindness(self) -> Blindness | None:
+        """Why Grafana cannot evaluate rules, if all its alerts say so in the same way."""
+        found = {alert.blindness for alert in self.firing or self.alerts}
+        return found.pop() if len(found) == 1 else None
+
+    @property
     def title(self) -> str:
-        """Its name in one or two words: the alert's, else the group's labels."""
+        """Its name in a few words: the alert's, else the group's labels."""
+        if (blindness := self.blindness) is not None:
+            rules = {alert.rule_name for alert in self.firing or self.alerts}
+            return f"{blindness.value} {rules.pop() if len(rules) == 1 else f'{len(rules)} rules'}"
         labels = self.common_labels
         if name := labels.get("alertname") or self.group_labels.get("alertname"):
             return name
@@ -250,6 +291,22 @@ def delivery_key(notification: Notification) -> str:
 def labels_key(labels: Mapping[str, str]) -> str:
     """Return a short text that is equal for equal label sets."""
     return hashlib.sha256(json.dumps(sorted(labels.items())).encode()).hexdigest()[:32]
+
+
+def in_organisation(organisation: str, group_key: str) -> str:
+    """Return the key of a group within one of Grafana's organisations, which know nothing of one another.
+
+    The first organisation, which most Grafanas leave the only one, has plain keys.
+    """
+    if organisation in {"", _FIRST_ORGANISATION}:
+        return group_key
+    return f"org:{organisation}:{group_key}"
+
+
+def group_labels_key(group_key: str, group_labels: Mapping[str, str]) -> str:
+    """Return what finds a group whose key has changed: its labels, within its organisation."""
+    organisation = _ORGANISATION.match(group_key)
+    return labels_key({**group_labels, "": organisation[0]} if organisation else group_labels)
 
 
 def common(maps: Iterable[Mapping[str, str]]) -> Mapping[str, str]:

@@ -35,8 +35,8 @@ from bot.alerts.model import (
     Notification,
     Severity,
     State,
+    group_labels_key,
     in_order,
-    labels_key,
 )
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, Json, UtcDateTime, metadata
@@ -148,7 +148,7 @@ async def find_latest(tx: Transaction, told: Notification) -> Incident | None:
     same_receiver = and_(incident.c.source == told.source, incident.c.receiver == told.receiver)
     for same_group in (
         incident.c.group_key == told.group_key,
-        incident.c.labels_key == labels_key(told.group_labels),
+        incident.c.labels_key == group_labels_key(told.group_key, told.group_labels),
     ):
         row = (
             await tx.execute(
@@ -325,7 +325,7 @@ def _columns(value: Incident) -> dict[str, Any]:
         "source": value.source,
         "receiver": value.receiver,
         "group_key": value.group_key,
-        "labels_key": labels_key(value.group_labels),
+        "labels_key": group_labels_key(value.group_key, value.group_labels),
         "group_labels": dict(value.group_labels),
         "external_url": value.external_url,
         "title": value.title,

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-from bot.alerts.model import Alert, Incident
+from bot.alerts import extras
+from bot.alerts.model import Alert, Blindness, Incident
 from bot.core.matchers import Matcher, MatchOp
 
 MOST_LISTED_BYTES = 8_000_000
@@ -18,10 +19,10 @@ _WORKLOADS = (
     "deployment", "statefulset", "daemonset", "cronjob", "job_name", "workload", "app",
     "app_kubernetes_io_name", "application",
 )  # fmt: skip
-_MACHINES = ("node", "nodename", "host", "hostname", "server", "instance", "cluster", "job")
+_MACHINES = ("node", "nodename", "host", "hostname", "server", "instance", "cluster", "job", "grafana_folder")
 _TELLING = (
-    "alertname", "cluster", "namespace", *_WORKLOADS, "pod", "name", "node", "nodename", "instance", "server",
-    "container", "persistentvolumeclaim", "device", "mountpoint", "service", "job",
+    "alertname", "rulename", "cluster", "namespace", *_WORKLOADS, "pod", "name", "node", "nodename",
+    "instance", "server", "container", "persistentvolumeclaim", "device", "mountpoint", "service", "job",
 )  # fmt: skip
 """Labels that tell alerts apart, the most telling first."""
 _SINGLE = ("pod", "name", "instance", "server", "container", "persistentvolumeclaim", "device", "mountpoint")
@@ -34,6 +35,8 @@ _SUMMARIES = ("summary", "title", "message")
 _DESCRIPTIONS = ("description", "message")
 _RUNBOOKS = ("runbook_url", "runbook")
 _DASHBOARDS = ("dashboard_url", "dashboard")
+_ERROR = "Error"
+"""The annotation in which Grafana says why it cannot evaluate a rule."""
 
 
 def where(incident: Incident) -> str:
@@ -84,26 +87,52 @@ def _differing(alerts: Sequence[Alert]) -> list[str]:
 
 
 def summary(incident: Incident) -> str:
-    """Return what is wrong in the alert's own words; where each alert has its own, the first such."""
-    common = _first(incident.common_annotations, _SUMMARIES)
-    return common or next(
-        filter(None, (_first(each.annotations, _SUMMARIES) for each in incident.alerts)), ""
-    )
+    """Return what is wrong in the alert's own words; where each alert has its own, the first such.
+
+    What stands in for the alert of a rule carries that rule's words, which would be untrue.
+    """
+    match incident.blindness:
+        case Blindness.ERROR:
+            why = (_first(alert.annotations, (_ERROR,)) for alert in incident.alerts)
+            return next(filter(None, why), "Grafana does not say why.")
+        case Blindness.NO_DATA:
+            return "The query returns nothing, so nobody can say whether it should fire."
+        case None:
+            pass
+    own = (_first(alert.annotations, _SUMMARIES) for alert in incident.alerts if alert.blindness is None)
+    return _first(incident.common_annotations, _SUMMARIES) or next(filter(None, own), "")
 
 
 def description(incident: Incident) -> str:
     """Return what more its alerts say together; empty if it is what the summary says."""
+    if incident.blindness is not None:
+        return ""
     said = _first(incident.common_annotations, _DESCRIPTIONS)
     return "" if said == summary(incident) else said
 
 
 def links(incident: Incident) -> Iterator[tuple[str, str]]:
     """Yield what a person may want to open: a word and an address, which may be anything yet."""
-    annotations = incident.common_annotations or (incident.alerts[0].annotations if incident.alerts else {})
+    each = [alert.annotations for alert in incident.alerts]
+    annotations = extras.shown(incident.common_annotations) or (each[0] if each else {})
     yield "runbook", _first(annotations, _RUNBOOKS)
-    yield "dashboard", _first(annotations, _DASHBOARDS)
+    yield "dashboard", _first(annotations, _DASHBOARDS) or _first_of(each, extras.DASHBOARD)
+    yield "panel", _first_of(each, extras.PANEL)
     yield "query", next((alert.generator_url for alert in incident.alerts if alert.generator_url), "")
-    yield "silence", silence_url(incident.external_url, incident.common_labels)
+    yield "silence", _silence_url(incident)
+    yield "image", extras.first_https(each, extras.IMAGE)
+
+
+def _first_of(each: Iterable[Mapping[str, str]], name: str) -> str:
+    return next((annotations[name] for annotations in each if annotations.get(name)), "")
+
+
+def _silence_url(incident: Incident) -> str:
+    told = incident.firing or incident.alerts
+    of_grafana = extras.shared_silence_url(alert.annotations for alert in told)
+    if of_grafana is not None:
+        return of_grafana
+    return silence_url(incident.external_url, incident.common_labels)
 
 
 def silence_url(external_url: str, labels: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.alerts import alertmanager
+from bot.alerts import payload
 from bot.alerts.alertmanager import derive_reason, parse
 from bot.alerts.inbox.model import QuarantineReason, UnreadableError
 from bot.alerts.model import AlertStatus, Change, Notification
@@ -145,7 +145,7 @@ def test_an_alert_without_a_start_began_when_it_arrived():
 
 
 def test_of_too_many_alerts_firing_ones_are_kept_and_the_rest_counts_as_cut_off(monkeypatch):
-    monkeypatch.setattr(alertmanager, "MOST_ALERTS", 2)  # making 20,001 of them would take a second
+    monkeypatch.setattr(payload, "MOST_ALERTS", 2)  # making 20,001 of them would take a second
     resolved = [an_entry(pod=f"gone-{n}", status="resolved") for n in range(3)]
     told = read(a_body(*resolved, an_entry(pod="burning"), truncated=1))
     assert [alert.labels["pod"] for alert in told.alerts] == ["burning", "gone-0"]

@@ -78,11 +78,10 @@ class Rooms:
     async def _notice(self, tx, number, reason) -> None:
         self.quarantined.append((number, reason))
 
-    async def receive(self, *bodies: bytes, source: str = "main"):
+    async def receive(self, *bodies: bytes, source: str = "main", kind: Kind = Kind.ALERTMANAGER):
         """Put bodies into the inbox and apply them; return what became of each."""
         arrivals = [
-            Arrival(source=source, kind=Kind.ALERTMANAGER, received_at=self.clock.now(), body=body)
-            for body in bodies
+            Arrival(source=source, kind=kind, received_at=self.clock.now(), body=body) for body in bodies
         ]
         async with self.database.transaction() as tx:
             ids = await inbox_store.insert_many(tx, arrivals)

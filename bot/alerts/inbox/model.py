@@ -23,6 +23,9 @@ class Kind(StrEnum):
     """Who speaks, and so how the body is read."""
 
     ALERTMANAGER = "alertmanager"
+    """Alertmanager, and what sends its format."""
+    GRAFANA = "grafana"
+    """Grafana's own alerting."""
 
 
 class DeliveryState(StrEnum):
@@ -45,6 +48,9 @@ class QuarantineReason(StrEnum):
     WRONG_TYPES = "wrong_types"
     RAW_PROMETHEUS = "raw_prometheus"
     """Prometheus posted its alerts straight to us, past Alertmanager."""
+    GRAFANA_ASTRAY = "grafana_astray"
+    """Grafana posted to the address that is Alertmanager's."""
+    NOT_GRAFANA = "not_grafana"
     FAILED_THREE_TIMES = "failed_three_times"
     NEVER_FINISHED = "never_finished"
 
@@ -62,6 +68,14 @@ _SENTENCES = {
     QuarantineReason.RAW_PROMETHEUS: (
         "This came from a Prometheus, not from an Alertmanager. Let Prometheus send to Alertmanager "
         "(`alerting.alertmanagers`), and Alertmanager to this address (`receivers.webhook_configs`)."
+    ),
+    QuarantineReason.GRAFANA_ASTRAY: (
+        "This came from a Grafana to the address for Alertmanager. "
+        "Let its contact point post to `/webhooks/grafana`."
+    ),
+    QuarantineReason.NOT_GRAFANA: (
+        "The body is not what Grafana's contact points of type webhook send. "
+        "If the contact point has a custom payload, take it out."
     ),
     QuarantineReason.FAILED_THREE_TIMES: "Applying it failed three times: a bug of ours.",
     QuarantineReason.NEVER_FINISHED: "The process ended each time while it was applying it.",
