@@ -1,0 +1,47 @@
+"""A real browser, and what is seen and done in it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from shutil import which
+
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+NO_CHROMIUM = "Chromium is not installed (Debian: chromium)"
+
+
+def find_chromium() -> str | None:
+    return os.environ.get("MACHINE_TEST_CHROMIUM") or which("chromium") or which("chromium-browser")
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        raise SystemExit(NO_CHROMIUM)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+def open_page(browser: Browser, url: str, *, width: int = 1280, height: int = 900, scale: float = 1) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
+    page.goto(url)
+    return page
+
+
+def showing(page: Page, title: str) -> Locator:
+    """Return the card of an incident, once it is there."""
+    card = page.locator(".channel-message .component-container", has_text=f"· {title}").first
+    card.wait_for()
+    return card
+
+
+def run_command(page: Page, command: str) -> None:
+    """Type a command as one does at Discord: choose it from what is offered, and send it."""
+    page.locator("#channel-composer-input").press_sequentially(command)
+    page.locator(".command-entry", has_text=command).first.click()
+    page.locator("#channel-composer").get_by_role("button", name="Send").click()

@@ -1,0 +1,54 @@
+"""`machine demo` as a process, as a person starts it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass
+class Demo:
+    process: subprocess.Popen[str]
+    started_at: float
+    said: list[str]
+
+    @property
+    def page_url(self) -> str:
+        return re.search(r"http://127\.0\.0\.1:\d+/#\S+", "".join(self.said))[0]
+
+    @property
+    def curl(self) -> str:
+        return next(line.strip() for line in self.said if line.lstrip().startswith("curl "))
+
+    def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(10)
+
+
+@contextmanager
+def demo(*arguments: str) -> Iterator[Demo]:
+    """Start it on free ports, and wait until it has said everything."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MACHINE_")}
+    started_at = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bot", "demo", "--port", "0", "--page-port", "0", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**environ, "TZ": "UTC"},
+    )
+    try:
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "Ctrl-C" in line:
+                break
+        yield Demo(process, started_at, said)
+    finally:
+        process.kill()
+        process.communicate()
