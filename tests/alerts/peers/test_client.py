@@ -1,0 +1,339 @@
+"""The adapter against the real Alertmanager, and against servers that behave badly."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.alerts.peers.client import AlertmanagerCluster
+from bot.alerts.peers.model import ClusterState, NewSilence, PeerState, SilenceState, Snapshot, Unreachable
+from bot.alerts.settings import AlertmanagerSettings
+from bot.core.clock import SystemClock
+from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
+from bot.core.matchers import parse_matchers
+from tests.support.peers import CONFIG, a_posted_alert, a_running_peer
+from tests.support.running import free_port
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+STATUS = {"cluster": {"status": "ready"}, "uptime": "2026-11-21T06:00:00Z", "config": {"original": ""}}
+AN_ALERT = {"fingerprint": "f1", "startsAt": "2026-11-21T06:00:00Z", "labels": {"alertname": "A"}}
+
+
+@pytest.fixture
+async def session():
+    async with aiohttp.ClientSession() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def real(tmp_path):
+    async with a_running_peer(tmp_path / "am") as running:
+        yield running
+
+
+@pytest.fixture
+def cluster(session):
+    """Make the adapter for some addresses."""
+
+    def make(*urls: str, **settings) -> AlertmanagerCluster:
+        configured = AlertmanagerSettings.model_validate(
+            {"name": "main", "urls": list(urls), "timeout": "2s", **settings}
+        )
+        return AlertmanagerCluster(configured, session, SystemClock())
+
+    return make
+
+
+@asynccontextmanager
+async def served(handler: Handler):
+    """Serve a badly behaved Alertmanager on loopback."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    finally:
+        await runner.cleanup()
+
+
+def answering(status: int, body: object = None, by_name: Mapping[str, object] | None = None) -> Handler:
+    """Answer everything alike, but for the paths that end in these names."""
+
+    async def handle(request: web.Request) -> web.Response:
+        named = (by_name or {}).get(request.path.rpartition("/")[2])
+        return web.json_response(body, status=status) if named is None else web.json_response(named)
+
+    return handle
+
+
+def a_silence(matchers: str = 'alertname="KubePodCrashLooping"', *, hours: float = 1) -> NewSilence:
+    now = datetime.now(UTC)
+    return NewSilence(
+        matchers=parse_matchers(matchers),
+        starts_at=now,
+        ends_at=now + timedelta(hours=hours),
+        created_by="harold (Discord 42) via The Machine",
+        comment="upgrade · #417 https://discord.com/channels/1/2/3",
+    )
+
+
+async def test_alerts_are_listed_with_what_they_say(real, cluster):
+    await real.post(a_posted_alert(namespace="prod", annotations={"summary": "down @everyone"}))
+    (alert,) = await cluster(real.url).list_alerts()
+    assert alert.labels == {"alertname": "KubePodCrashLooping", "namespace": "prod", "severity": "warning"}
+    assert alert.annotations == {"summary": "down @everyone"}
+    assert alert.receivers == ("discord",)
+
+
+async def test_alerts_are_listed_by_matchers_of_every_kind(real, cluster):
+    await real.post(
+        a_posted_alert(pod='a"b\\c'), a_posted_alert(pod="other"), a_posted_alert("Disk", pod="x")
+    )
+    found = await cluster(real.url).list_alerts(
+        parse_matchers(r'alertname=~"Kube.+", pod!="other", severity!~"info", pod="a\"b\\c"')
+    )
+    assert [alert.labels["pod"] for alert in found] == ['a"b\\c']
+
+
+async def test_a_silence_hides_an_alert_until_it_is_expired(real, cluster):
+    ours = cluster(real.url)
+    await real.post(a_posted_alert())
+    silence_id = await ours.create_silence(a_silence())
+    (hidden,) = await ours.list_alerts()
+    assert hidden.state is PeerState.SUPPRESSED
+    assert hidden.silenced_by == (silence_id,)
+    await ours.expire_silence(silence_id)
+    assert (await ours.get_silence(silence_id)).state is SilenceState.EXPIRED
+
+
+async def test_a_silence_is_read_back_as_it_was_written(real, cluster):
+    ours, new = cluster(real.url), a_silence('alertname=~"Kube.*|Disk", namespace!="dev", pod!~"x.+"')
+    silence_id = await ours.create_silence(new)
+    (silence,) = await ours.list_silences()
+    assert silence.id == silence_id
+    assert set(silence.matchers) == set(new.matchers)
+    assert (silence.created_by, silence.comment) == (new.created_by, new.comment)
+
+
+async def test_amtool_sees_our_silence_and_we_see_its_own(real, cluster):
+    ours = cluster(real.url)
+    await ours.create_silence(a_silence())
+    told = json.loads(await real.amtool("silence", "query", "-o", "json"))
+    assert told[0]["createdBy"] == "harold (Discord 42) via The Machine"
+    added = await real.amtool(
+        "silence", "add", "-a", "root", "-c", "by hand", "-d", "2h", "alertname=~Disk.*"
+    )
+    silence = await ours.get_silence(added)
+    assert silence.conditions == ('alertname=~"Disk.*"',)
+    assert silence.created_by == "root"
+
+
+async def test_a_changed_end_keeps_the_id_and_changed_matchers_give_another(real, cluster):
+    ours = cluster(real.url)
+    first = await ours.create_silence(a_silence())
+    assert await ours.create_silence(a_silence(hours=3), replaces=first) == first
+    assert await ours.create_silence(a_silence('alertname="Disk"'), replaces=first) != first
+    assert (await ours.get_silence(first)).state is SilenceState.EXPIRED
+
+
+async def test_expiring_twice_is_fine(real, cluster):
+    ours = cluster(real.url)
+    silence_id = await ours.create_silence(a_silence())
+    await ours.expire_silence(silence_id)
+    await ours.expire_silence(silence_id)
+
+
+@pytest.mark.parametrize("silence_id", ["00000000-0000-0000-0000-000000000000", "not-one", "../status", ""])
+async def test_an_unknown_silence_is_not_found(real, cluster, silence_id):
+    ours = cluster(real.url)
+    for asked in (ours.get_silence, ours.expire_silence):
+        with pytest.raises((NotFoundError, InvalidError)):
+            await asked(silence_id)
+
+
+async def test_replacing_an_unknown_silence_is_not_found(real, cluster):
+    with pytest.raises(NotFoundError):
+        await cluster(real.url).create_silence(a_silence(), replaces="00000000-0000-0000-0000-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("silence", "why"),
+    [
+        (a_silence('a=~".*"'), "at least one matcher that does not match"),
+        (a_silence(hours=-2), "the end after the start|an end in the future"),
+        (a_silence('a=~"(?=b)c"'), "a regular expression"),
+    ],
+)
+async def test_a_refused_silence_says_what_was_expected(real, cluster, silence, why):
+    with pytest.raises(InvalidError, match=why):
+        await cluster(real.url).create_silence(silence)
+
+
+async def test_no_matchers_are_refused(real, cluster):
+    with pytest.raises(InvalidError, match="at least one matcher"):
+        await cluster(real.url).create_silence(a_silence(""))
+
+
+async def test_an_inhibited_alert_says_by_what(real, cluster):
+    await real.post(
+        a_posted_alert("Cause", severity="critical", cluster="c"), a_posted_alert("Effect", cluster="c")
+    )
+    alerts = {alert.labels["alertname"]: alert for alert in await cluster(real.url).list_alerts()}
+    assert alerts["Effect"].inhibited_by == (alerts["Cause"].fingerprint,)
+
+
+async def test_the_status_has_its_start_and_its_times(real, cluster):
+    status = await cluster(real.url).get_status()
+    assert status.cluster is ClusterState.DISABLED
+    assert status.timing.group_interval == timedelta(seconds=2)
+    assert timedelta(0) <= datetime.now(UTC) - status.started_at < timedelta(minutes=1)
+
+
+async def test_a_look_has_alerts_and_status_and_can_have_groups(real, cluster):
+    ours = cluster(real.url)
+    await real.post(a_posted_alert(namespace="prod", pod="a"), a_posted_alert(namespace="prod", pod="b"))
+    seen = await ours.look()
+    assert isinstance(seen, Snapshot)
+    assert [len(view.alerts) for view in seen.views] == [2]
+    grouped = await ours.look_at_groups(seen)
+    (group,) = grouped.groups
+    assert group.labels == {"alertname": "KubePodCrashLooping", "namespace": "prod"}
+    assert len(group.alerts) == 2
+
+
+async def test_two_peers_share_silences_and_their_alerts_are_merged(tmp_path, cluster):
+    gossip = [free_port(), free_port()]
+    peers = [
+        (
+            f"--cluster.listen-address=127.0.0.1:{mine}",
+            f"--cluster.peer=127.0.0.1:{other}",
+            "--cluster.settle-timeout=1s",
+        )
+        for mine, other in (gossip, reversed(gossip))
+    ]
+    async with (
+        a_running_peer(tmp_path / "a", CONFIG, arguments=peers[0]) as first,
+        a_running_peer(tmp_path / "b", CONFIG, arguments=peers[1]) as second,
+    ):
+        ours = cluster(first.url, second.url)
+        await first.post(a_posted_alert(pod="both"), a_posted_alert(pod="first"))
+        await second.post(a_posted_alert(pod="both"))
+        assert {alert.labels["pod"] for alert in await ours.list_alerts()} == {"both", "first"}
+        silence_id = await ours.create_silence(a_silence())
+        async with asyncio.timeout(10):
+            # Gossip is heard of in no other way.
+            while not await cluster(second.url).list_silences():  # noqa: ASYNC110 (another process)
+                await asyncio.sleep(0.05)
+        await first.stop()
+        assert (await ours.get_silence(silence_id)).created_by.startswith("harold")
+        seen = await ours.look()
+        assert isinstance(seen, Snapshot)
+        assert (len(seen.views), seen.missing) == (1, 1)
+        assert await ours.create_silence(a_silence('alertname="Disk"'))
+
+
+async def test_a_dead_alertmanager_is_unavailable(cluster):
+    ours = cluster(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(UnavailableError, match="Alertmanager main cannot be reached"):
+        await ours.list_alerts()
+    seen = await ours.look()
+    assert isinstance(seen, Unreachable)
+    assert "main" in seen.why
+
+
+async def test_one_that_hangs_is_unavailable_after_its_deadline(cluster):
+    done = asyncio.Event()
+
+    async def hang(_request: web.Request) -> web.Response:
+        await done.wait()
+        return web.Response()
+
+    async with served(hang) as url:
+        with pytest.raises(UnavailableError, match=r"does not answer within 0\.2 s"):
+            await cluster(url, timeout="200ms").list_silences()
+        done.set()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        (401, BrokenError, "credentials"),
+        (403, BrokenError, "credentials"),
+        (404, BrokenError, "address or path"),
+        (429, UnavailableError, "429"),
+        (503, UnavailableError, "503"),
+        (200, BrokenError, "not understood"),
+    ],
+)
+async def test_each_failure_has_its_kind(cluster, status, error, said):
+    async with served(answering(status, {"message": "secret-host.internal"})) as url:
+        with pytest.raises(error, match=said) as caught:
+            await cluster(url).list_alerts()
+        assert "secret-host" not in str(caught.value)
+
+
+async def test_a_redirect_of_a_change_is_not_followed(cluster):
+    async def redirect(_request: web.Request) -> web.Response:
+        return web.Response(status=302, headers={"Location": "/login"})
+
+    async with served(redirect) as url:
+        with pytest.raises(BrokenError, match="302"):
+            await cluster(url).create_silence(a_silence())
+
+
+async def test_the_second_peer_answers_for_a_broken_first(cluster):
+    async with (
+        served(answering(500, "broken")) as broken,
+        served(answering(404, by_name={"status": STATUS, "alerts": [AN_ALERT]})) as fine,
+    ):
+        ours = cluster(broken, fine)
+        assert (await ours.get_status()).cluster is ClusterState.READY
+        assert [alert.fingerprint for alert in await ours.list_alerts()] == ["f1"]
+        seen = await ours.look()
+        assert isinstance(seen, Snapshot)
+        assert seen.missing == 1
+
+
+async def test_a_silence_that_a_dying_peer_still_made_is_not_made_twice(real, cluster):
+    async def forward_and_fail(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(f"{real.url}{request.path}", json=await request.json()) as response,
+            ):
+                assert response.status == 200
+        return web.Response(status=502)
+
+    async with served(forward_and_fail) as dying:
+        ours = cluster(dying, real.url)
+        silence_id = await ours.create_silence(a_silence())
+        assert [silence.id for silence in await ours.list_silences()] == [silence_id]
+
+
+@pytest.mark.parametrize(
+    ("settings", "header"),
+    [
+        ({"token": "example-token"}, "Bearer example-token"),
+        ({"basic": {"username": "am", "password": "example"}}, "Basic YW06ZXhhbXBsZQ=="),
+        ({}, None),
+    ],
+)
+async def test_credentials_and_prefix_are_sent(cluster, settings, header):
+    asked = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append((request.path, request.headers.get("Authorization")))
+        return web.json_response([])
+
+    async with served(note) as url:
+        await cluster(f"{url}/api/alertmanager/grafana", **settings).list_alerts()
+    assert asked == [("/api/alertmanager/grafana/api/v2/alerts", header)]
