@@ -14,7 +14,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    and_,
     bindparam,
     cast,
     delete,
@@ -145,25 +144,36 @@ async def find_latest(tx: Transaction, told: Notification) -> Incident | None:
     The group key is not stable: a change of Alertmanager's routes changes it, so
     the group's labels are tried next.
     """
-    same_receiver = and_(incident.c.source == told.source, incident.c.receiver == told.receiver)
-    for same_group in (
-        incident.c.group_key == told.group_key,
-        incident.c.labels_key == group_labels_key(told.group_key, told.group_labels),
-    ):
-        row = (
-            await tx.execute(
-                select(incident).where(same_receiver, same_group).order_by(incident.c.number.desc()).limit(1)
-            )
-        ).first()
-        if row is not None:
+    wanted = {
+        "_source": told.source,
+        "_receiver": told.receiver,
+        "_group_key": told.group_key,
+        "_labels_key": group_labels_key(told.group_key, told.group_labels),
+    }
+    for latest in (_latest_of_key, _latest_of_labels):
+        if (row := (await tx.execute(latest, wanted)).first()) is not None:
             return await _complete(tx, row)
     return None
 
 
+# The statements of every delivery are put together once: that takes SQLAlchemy longer than running them.
+_latest_of_receiver = (
+    select(incident)
+    .where(incident.c.source == bindparam("_source"), incident.c.receiver == bindparam("_receiver"))
+    .order_by(incident.c.number.desc())
+    .limit(1)
+)
+_latest_of_key = _latest_of_receiver.where(incident.c.group_key == bindparam("_group_key"))
+_latest_of_labels = _latest_of_receiver.where(incident.c.labels_key == bindparam("_labels_key"))
+
+
 async def find_incident(tx: Transaction, number: IncidentNumber) -> Incident | None:
     """Return an incident with its alerts and destinations."""
-    row = (await tx.execute(select(incident).where(incident.c.number == number))).first()
+    row = (await tx.execute(_incident, {"_number": number})).first()
     return await _complete(tx, row) if row is not None else None
+
+
+_incident = select(incident).where(incident.c.number == bindparam("_number"))
 
 
 async def list_incidents(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Incident]:
@@ -221,23 +231,23 @@ async def count_open_by_severity(tx: Transaction) -> Mapping[Severity, int]:
 
 async def insert_incident(tx: Transaction, opened: Incident) -> IncidentNumber:
     """Store a new incident with its alerts and destinations; return its number."""
-    number = IncidentNumber(
-        (
-            await tx.execute(incident.insert().values(_columns(opened)).returning(incident.c.number))
-        ).scalar_one()
-    )
+    number = IncidentNumber((await tx.execute(_insert_incident, _columns(opened))).scalar_one())
     if opened.alerts:
         await tx.execute(alert.insert(), [_alert_row(number, told) for told in opened.alerts])
     await _insert_destinations(tx, number, enumerate(opened.destinations))
     return number
 
 
+_insert_incident = incident.insert().returning(incident.c.number)
+
+
 async def update_incident(
     tx: Transaction, before: Incident, after: Incident, changed: Sequence[Alert] = ()
 ) -> None:
     """Store what became of an incident; `changed` are the alerts that did."""
-    if _columns(before) != _columns(after):
-        await tx.execute(update(incident).where(incident.c.number == after.number).values(_columns(after)))
+    columns = _columns(after)
+    if _columns(before) != columns:
+        await tx.execute(_update_incident, {"_number": after.number, **columns})
     known = {told.fingerprint for told in before.alerts}
     kept = {told.fingerprint for told in after.alerts}
     changed = [told for told in changed if told.fingerprint in kept]
@@ -254,6 +264,9 @@ async def update_incident(
         )
     if before.destinations != after.destinations:
         await _update_destinations(tx, before, after)
+
+
+_update_incident = update(incident).where(incident.c.number == bindparam("_number"))
 
 
 async def find_ping(tx: Transaction, number: IncidentNumber, channel: str) -> Ping | None:
@@ -414,11 +427,16 @@ def _seconds(remind: timedelta | None) -> int | None:
     return None if remind is None else int(remind.total_seconds())
 
 
+_alerts = select(alert).where(alert.c.incident == bindparam("_number"))
+_destinations = (
+    select(destination).where(destination.c.incident == bindparam("_number")).order_by(destination.c.position)
+)
+
+
 async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
-    alerts = await tx.execute(select(alert).where(alert.c.incident == row.number))
-    shown = await tx.execute(
-        select(destination).where(destination.c.incident == row.number).order_by(destination.c.position)
-    )
+    of_it = {"_number": row.number}
+    alerts = await tx.execute(_alerts, of_it)
+    shown = await tx.execute(_destinations, of_it)
     acknowledgement = (
         Acknowledgement(
             row.acknowledged_by, row.acknowledged_name, row.acknowledged_at, row.acknowledged_note or ""

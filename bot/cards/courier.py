@@ -102,9 +102,9 @@ class Courier:
     async def dispatch(self) -> timedelta | None:
         """Wake the loop of each channel for which something waits."""
         async with self._database.reading() as tx:
-            channels = await store.list_due_channels(tx)
-            metrics.INBOX_PENDING.labels("courier").set(await store.count_due(tx))
-        for channel in channels:
+            due = await store.count_due(tx)
+        metrics.INBOX_PENDING.labels("courier").set(sum(due.values()))
+        for channel in due:
             self._loop_of(channel).wake()
         return None
 
@@ -120,8 +120,8 @@ class Courier:
     async def settle(self) -> None:
         """Deliver everything that can be delivered without waiting; for tests and a last effort."""
         async with self._database.reading() as tx:
-            channels = await store.list_due_channels(tx)
-        for channel in channels:
+            due = await store.count_due(tx)
+        for channel in due:
             while await self.step(channel) == AT_ONCE:
                 pass
 

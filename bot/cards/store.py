@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     func,
     or_,
     select,
@@ -47,6 +48,24 @@ card = Table(
     UniqueConstraint("kind", "key", "channel_id"),
 )
 _is_due = card.c.wanted > card.c.delivered
+# Put together once: that takes SQLAlchemy longer than running it.
+_bump = (
+    update(card)
+    .where(
+        card.c.kind == bindparam("_kind"),
+        card.c.key == bindparam("_key"),
+        card.c.channel_id == bindparam("_channel"),
+    )
+    .values(wanted=card.c.wanted + 1)
+)
+_NEW = {
+    "wanted": 1,
+    "delivered": 0,
+    "state": CardState.ABSENT,
+    "generation": 0,
+    "announced": False,
+    "failures": 0,
+}
 Index("ix_card_due", card.c.posted_in, card.c.priority, sqlite_where=_is_due, postgresql_where=_is_due)
 
 
@@ -74,29 +93,12 @@ class Cards:
     ) -> None:
         """Have a card in a channel, rendered anew if it is there already."""
         now = self._clock.now()
-        bumped = await tx.execute(
-            update(card)
-            .where(card.c.kind == kind, card.c.key == key, card.c.channel_id == channel_id)
-            .values(wanted=card.c.wanted + 1, priority=priority, touched_at=now, retry_at=not_before)
-        )
+        which = {"_kind": kind, "_key": key, "_channel": channel_id}
+        news = {"priority": priority, "touched_at": now, "retry_at": not_before}
+        bumped = await tx.execute(_bump, {**which, **news})
         if bumped.rowcount == 0:
-            await tx.execute(
-                card.insert().values(
-                    kind=kind,
-                    key=key,
-                    channel_id=channel_id,
-                    posted_in=channel_id,
-                    priority=priority,
-                    wanted=1,
-                    delivered=0,
-                    state=CardState.ABSENT,
-                    generation=0,
-                    touched_at=now,
-                    announced=False,
-                    failures=0,
-                    retry_at=not_before,
-                )
-            )
+            place = {"kind": kind, "key": key, "channel_id": channel_id, "posted_in": channel_id}
+            await tx.execute(card.insert(), {**_NEW, **place, **news})
         tx.after_commit(self._on_change)
 
     async def touch(self, tx: Transaction, kind: str, key: str) -> None:
@@ -110,15 +112,10 @@ class Cards:
             tx.after_commit(self._on_change)
 
 
-async def list_due_channels(tx: Transaction) -> list[int]:
-    """Return the channels for which something waits."""
-    rows = await tx.execute(select(card.c.posted_in).where(_is_due).distinct())
-    return [int(row.posted_in) for row in rows]
-
-
-async def count_due(tx: Transaction) -> int:
-    """Return how many cards wait."""
-    return int((await tx.execute(select(func.count()).where(_is_due))).scalar_one())
+async def count_due(tx: Transaction) -> dict[int, int]:
+    """Return how many cards wait, for each channel for which some do."""
+    counted = select(card.c.posted_in, func.count().label("due")).where(_is_due).group_by(card.c.posted_in)
+    return {int(row.posted_in): int(row.due) for row in await tx.execute(counted)}
 
 
 async def list_due(

@@ -5,14 +5,17 @@ it. What must happen after it is registered with `after_commit`.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from sqlalchemy import CursorResult, Executable, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy import CursorResult, Engine, Executable, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.database import sqlite
@@ -21,6 +24,10 @@ FENCE = 7_420_417
 """The advisory lock that leading transactions share and a take-over takes alone."""
 
 _DOWN = "the database does not answer"
+_IDLE_SINCE = "idle_since"
+_PING_AFTER_SECONDS = 1.0
+_SHARE_FENCE = text(f"SELECT pg_advisory_xact_lock_shared({FENCE})")
+_EPOCH = text("SELECT epoch FROM leadership WHERE id = 1")
 
 
 class Transaction:
@@ -126,8 +133,8 @@ class Database:
     async def _check_epoch(self, tx: Transaction) -> None:
         if not self.is_sqlite:
             # First the lock, then a new statement: its snapshot is younger than any take-over.
-            await tx.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": FENCE})
-        epoch = (await tx.execute(text("SELECT epoch FROM leadership WHERE id = 1"))).scalar()
+            await tx.execute(_SHARE_FENCE)
+        epoch = (await tx.execute(_EPOCH)).scalar()
         if epoch != self._epoch:
             raise LostLeadershipError("another process leads now")
 
@@ -172,12 +179,11 @@ def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False)
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         pool_size=8,
         max_overflow=4,
         pool_timeout=5,
-        pool_pre_ping=True,
         connect_args={
             "timeout": 5,
             "command_timeout": 10,
@@ -189,3 +195,25 @@ def _postgresql_engine(url: str) -> AsyncEngine:
             },
         },
     )
+    _ping_idle_ones(engine.sync_engine)
+    return engine
+
+
+def _ping_idle_ones(engine: Engine) -> None:
+    """Look whether a connection is still there that nobody used for a while.
+
+    `pool_pre_ping` asks each time, in three round trips, as many as a small transaction has itself.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_IDLE_SINCE] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get(_IDLE_SINCE, math.inf) < _PING_AFTER_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError(_DOWN) from error  # The pool makes another one.

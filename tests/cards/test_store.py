@@ -69,8 +69,7 @@ async def test_a_card_wanted_again_is_the_same_one_in_a_new_version(want):
 async def test_the_same_key_in_two_channels_is_two_cards(database, want, run):
     assert (await want()).id != (await want(channel=THERE)).id
     async with database.reading() as tx:
-        assert sorted(await store.list_due_channels(tx)) == [HERE, THERE]
-        assert await store.count_due(tx) == 2
+        assert await store.count_due(tx) == {HERE: 1, THERE: 1}
 
 
 async def test_touching_a_key_marks_its_cards_everywhere_and_makes_none(database, cards, want, run):

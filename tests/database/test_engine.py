@@ -1,12 +1,15 @@
 import asyncio
+import uuid
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.database import engine
 from bot.database.engine import Database
 from bot.database.facts import fact, find_fact, set_fact
 from bot.database.leadership import Leadership
+from tests.support.postgres import create_database, drop_database
 
 
 async def test_what_was_committed_is_there_after_reopening(database_url):
@@ -102,3 +105,68 @@ async def test_a_server_that_refuses_is_unavailable():
         with pytest.raises(UnavailableError):
             async with database.reading() as tx:
                 await find_fact(tx, "colour")
+
+
+@pytest.fixture
+async def postgresql(postgres_url, migrated_postgres):
+    """The address of a fresh PostgreSQL database."""
+    name = f"engine_{uuid.uuid4().hex[:12]}"
+    yield await create_database(postgres_url, name, migrated_postgres)
+    await drop_database(postgres_url, name)
+
+
+async def end_its_connections(url):
+    """Have the server close the connections of everybody else, as a restart does."""
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    async with Database(url) as database, database.reading() as tx:
+        await tx.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+
+
+async def test_a_connection_that_was_lost_while_idle_is_replaced(postgresql, monkeypatch):
+    # Moves no clock, but makes what was used just now count as idle.
+    monkeypatch.setattr(engine, "_PING_AFTER_SECONDS", 0.0)
+    async with Database(postgresql) as database:
+        async with database.transaction() as tx:
+            await set_fact(tx, "colour", "red")
+        await end_its_connections(postgresql)
+        async with database.reading() as tx:
+            assert await find_fact(tx, "colour") == "red"
+
+
+async def test_connections_lost_while_in_use_cost_one_transaction(postgresql):
+    async with Database(postgresql) as database:
+        async with database.reading() as tx, database.reading() as other:
+            await find_fact(tx, "colour")
+            await find_fact(other, "colour")
+        await end_its_connections(postgresql)
+        with pytest.raises(UnavailableError):
+            async with database.reading() as tx:
+                await find_fact(tx, "colour")
+        async with database.reading() as tx, database.reading() as other:
+            assert await find_fact(tx, "colour") == await find_fact(other, "colour")
+
+
+async def test_a_transaction_cancelled_in_the_middle_holds_nobody_up(sqlite_url):
+    async with Database(sqlite_url) as database:
+        begun = asyncio.Event()
+
+        async def hang():
+            async with database.transaction() as tx:
+                await set_fact(tx, "colour", "red")
+                begun.set()
+                await tx.execute(
+                    text(
+                        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000000) SELECT max(i) FROM n"
+                    )
+                )
+
+        task = asyncio.create_task(hang())
+        await begun.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        async with database.transaction() as tx:
+            assert await find_fact(tx, "colour") is None
+            await set_fact(tx, "colour", "blue")
+        async with database.reading() as tx:
+            assert await find_fact(tx, "colour") == "blue"
