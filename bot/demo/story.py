@@ -10,7 +10,7 @@ from bot.demo.clock import LateClock
 from bot.demo.stage import Stage
 from bot.demo.world import World
 
-_SHOWN_WITHIN_SECONDS = 10
+_SHOWN_WITHIN_SECONDS = 5
 _LOOK_EVERY_SECONDS = 0.02
 _GROUP_WAIT = timedelta(seconds=40)
 """How long Alertmanager waits for more of a group before it tells."""

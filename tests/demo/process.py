@@ -50,5 +50,9 @@ def demo(*arguments: str) -> Iterator[Demo]:
                 break
         yield Demo(process, started_at, said)
     finally:
-        process.kill()
-        process.communicate()
+        process.terminate()
+        try:
+            process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
