@@ -514,7 +514,7 @@ async def test_an_answer_that_comes_too_late_was_still_committed(client, server)
 async def test_the_state_survives_a_server_that_was_away(client, server):
     await place(client, server).send("Before")
     async with server.refusing_connections():
-        with pytest.raises(aiohttp.ClientOSError):
+        with pytest.raises(aiohttp.ClientConnectionError):
             await place(client, server).send("During")
     async with server.answering_503():
         with pytest.raises(discord.DiscordServerError):
