@@ -84,7 +84,8 @@ class Boards:
 class World:
     """A Discord, a database, and a courier between them that can be replaced."""
 
-    def __init__(self, server, database, bot, time_, pacing):
+    def __init__(self, server, database, bot, time_, *, pacing, deadline):
+        self.deadline = deadline
         self.server, self.database, self.bot, self.time, self.pacing = server, database, bot, time_, pacing
         self.alerts, self.critical, self.audit = map(server.add_channel, ("alerts", "critical", "audit"))
         self.boards = Boards(server.add_role("oncall", mentionable=True))
@@ -97,7 +98,7 @@ class World:
         """What a restart leaves: the database and Discord."""
         self.courier = Courier(
             database or self.database,
-            DiscordMessages(lambda: self.bot, deadline=timedelta(seconds=0.5)),
+            DiscordMessages(lambda: self.bot, deadline=self.deadline),
             self.pacing,
             {KIND: self.boards},
             clock=self.time.clock,
@@ -172,7 +173,8 @@ async def a_world(database, *, real_time=False):
         with redirected(server):
             async with a_bot(pacing=pacing) as bot:
                 await bot.login(server.token)
-                yield World(server, database, bot, time_, pacing)
+                deadline = timedelta(seconds=5 if real_time else 0.5)
+                yield World(server, database, bot, time_, pacing=pacing, deadline=deadline)
                 server.release()
 
 
@@ -232,7 +234,7 @@ async def test_the_most_urgent_card_goes_first(world):
 
 
 async def test_what_changes_while_a_request_is_on_its_way_is_delivered_as_one_edit(paced):
-    paced.server.faults.add("POST", CREATE, slow(0.4))
+    paced.server.faults.add("POST", CREATE, slow(1.5))
     async with paced.running():
         await paced.show("1", "first")
         await paced.server.wait_for(lambda: paced.server.faults.scripts[0].hits)

@@ -216,7 +216,7 @@ class DiscordServer:
     async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0) -> T:
         """Wait until the predicate is true of the state; gives its value.
 
-        It is asked after every request, frame and connection, never by the clock.
+        It is asked after every request, frame and connection, and when a request begins to wait; never by the clock.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -420,6 +420,7 @@ class DiscordServer:
             return self._record(request, call, outcome)
         delay, late, script = self.faults.take(call.method, call.path)
         if delay or self.latency:
+            self._changed()
             await asyncio.sleep(delay + self.latency)
         if script is not None and not script.after_commit:
             return await self._strike(request, call, script.fault, committed=False)
