@@ -4,6 +4,10 @@ import socket
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.timeout(90)
+
 WITHOUT_SIMCORD = """
 import sys
 sys.modules["simcord"] = None
@@ -14,7 +18,7 @@ sys.exit(main(["demo"]))
 
 def test_without_the_extra_it_says_which_one_is_missing():
     ended = subprocess.run(
-        [sys.executable, "-c", WITHOUT_SIMCORD], capture_output=True, text=True, timeout=15, check=False
+        [sys.executable, "-c", WITHOUT_SIMCORD], capture_output=True, text=True, timeout=60, check=False
     )
     assert ended.returncode == 1
     assert "needs the extra `demo`" in ended.stderr
@@ -30,7 +34,7 @@ def test_a_taken_port_is_said_in_a_sentence():
             [sys.executable, "-m", "bot", "demo", "--port", str(port)],
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=60,
             check=False,
         )
     assert ended.returncode == 1

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from shutil import which
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+expect.set_options(timeout=30_000)
 
 NO_CHROMIUM = "Chromium is not installed (Debian: chromium)"
 

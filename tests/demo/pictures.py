@@ -16,9 +16,9 @@ def draw(folder: Path) -> None:
         phone = open_page(browser, running.page_url, width=600, height=1400, scale=1.5)
         screen = open_page(browser, running.page_url, height=1000)
         card = showing(phone, "KubePodCrashLooping")
-        expect(card).to_contain_text("CRITICAL", timeout=30_000)
+        expect(card).to_contain_text("CRITICAL")
         card.screenshot(path=folder / "card.png")
-        expect(showing(screen, "HighErrorRate")).to_contain_text("Acknowledged by", timeout=30_000)
+        expect(showing(screen, "HighErrorRate")).to_contain_text("Acknowledged by")
         screen.screenshot(path=folder / "demo.png")
 
 

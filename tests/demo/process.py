@@ -27,7 +27,7 @@ class Demo:
 
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def demo(*arguments: str) -> Iterator[Demo]:
     finally:
         process.terminate()
         try:
-            process.communicate(timeout=10)
+            process.communicate(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
             raise

@@ -11,15 +11,19 @@ from playwright.sync_api import expect
 from tests.demo.browser import NO_CHROMIUM, chromium, find_chromium, open_page, run_command, showing
 from tests.demo.process import demo
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 TRIES = 3
 """Of a start: the quickest one is how long it takes."""
 
 
 def busy() -> float:
-    """Return how many times longer things take because others use the processors too."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """Return how many times longer things take because others use the processors too, at least 1."""
+    wall, own = time.perf_counter(), time.process_time()
+    while time.process_time() - own < 0.2:
+        pass
+    slowed = (time.perf_counter() - wall) / (time.process_time() - own)
+    return max(1.0, slowed, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="module")
@@ -60,13 +64,15 @@ def shared_page(browser, shared):
 
 
 def test_a_card_is_seen_within_five_seconds_of_the_start(browser, record_property):
-    took, within = [], 5 * busy()
+    took, within = [], 5.0
     for _ in range(TRIES):
+        before = busy()
         with demo() as running:
             page = open_page(browser, running.page_url)
             showing(page, "KubePodCrashLooping")
             took.append(time.monotonic() - running.started_at)
             page.close()
+        within = max(within, 5 * before, 5 * busy())
         if took[-1] < within:
             break
     record_property("card_seen_after_seconds", round(min(took), 2))
@@ -83,7 +89,7 @@ def test_pressing_acknowledge_shows_who_looks_at_it(shared_page):
 
 def test_an_incident_gets_worse_and_calls_while_one_looks(page):
     card = showing(page, "KubePodCrashLooping")
-    expect(card).to_contain_text("CRITICAL", timeout=30_000)
+    expect(card).to_contain_text("CRITICAL")
     expect(card).to_contain_text("3 alerts")
     expect(page.locator(".channel-message").last).to_contain_text("@oncall")
 
@@ -108,7 +114,7 @@ def test_a_command_is_typed_in_the_page(shared_page):
 def test_the_printed_line_posts_an_alert_and_another_one_the_next_time(shared, shared_page):
     for pods in (1, 2):
         posted = subprocess.run(
-            ["/bin/sh", "-c", shared.curl], capture_output=True, text=True, timeout=10, check=False
+            ["/bin/sh", "-c", shared.curl], capture_output=True, text=True, timeout=30, check=False
         )
         assert re.fullmatch(r'\{"id":\d+\}\n', posted.stdout), posted
         expect(showing(shared_page, "HelloFromCurl")).to_contain_text(f"{pods} alert")
@@ -122,7 +128,7 @@ def test_ctrl_c_ends_it_at_once_and_without_a_word_of_an_error(running, page):
     showing(page, "KubePodCrashLooping")
     before = time.monotonic()
     assert running.interrupt() == 0
-    assert time.monotonic() - before < 2
+    assert time.monotonic() - before < 2 * busy()
     assert running.process.stderr.read() == ""
     assert "The demo has ended." in running.process.stdout.read()
 
@@ -132,4 +138,4 @@ def test_closing_the_page_by_its_menu_ends_it(running, page):
     page.on("dialog", lambda dialog: dialog.accept())
     page.get_by_text("More", exact=True).click()
     page.get_by_role("button", name="End preview session").click()
-    assert running.process.wait(10) == 0
+    assert running.process.wait(30) == 0
