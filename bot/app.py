@@ -22,7 +22,7 @@ from bot.alerts import settings as alerts_settings
 from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
-from bot.alerts.inbox.model import DeliveryId, DeliveryState, QuarantineReason
+from bot.alerts.inbox.model import DeliveryId, DeliveryState, Kind, QuarantineReason
 from bot.alerts.inbox.service import Inbox
 from bot.alerts.inbox.web import Webhooks
 from bot.alerts.intake import Intake
@@ -65,6 +65,7 @@ from bot.timers.service import Timers
 from bot.version import VERSION
 from bot.web.health import health_routes
 from bot.web.server import WebServer
+from bot.web.signature import Signing
 from cogs.alerts import AlertsCog
 from cogs.machine import MachineCog
 
@@ -144,10 +145,18 @@ class App:
             always = [notices, Loop("configuration", self._watcher.step), Loop("lag", measure_lag)]
             await stack.enter_async_context(running(loop.run() for loop in always))
             leader = await stack.enter_async_context(self._standing_for_election())
-            webhooks = Webhooks(inbox, sources=self._sources, unknown_source=self._tell_unknown_source)
+            webhooks = Webhooks(
+                inbox,
+                sources=self._sources,
+                unknown_source=self._tell_unknown_source,
+                signing=self._signing,
+            )
             health = health_routes({"database": self._check_database, "inbox": inbox.check})
             self.web = WebServer(
-                self._settings.web, [*webhooks.routes, *health], too_large=self._tell_too_large
+                self._settings.web,
+                [*webhooks.routes, *health],
+                too_large=self._tell_too_large,
+                clock=self._clock,
             )
             await stack.enter_async_context(self.web)
             await first_of(stop.wait(), leader)
@@ -335,8 +344,19 @@ class App:
         """Wake whoever applies deliveries in this process, if it leads."""
         self._wake_applier()
 
-    def _sources(self) -> tuple[str, ...]:
-        return self._policy.sources
+    def _sources(self, kind: Kind) -> tuple[str, ...]:
+        return tuple(one.name for one in self._settings.alertmanagers if one.kind == kind.value)
+
+    def _signing(self, source: str) -> Signing | None:
+        for one in self._settings.alertmanagers:
+            if one.name == source and one.hmac_secret is not None:
+                return Signing(
+                    secret=one.hmac_secret,
+                    header=one.hmac_header,
+                    timestamp_header=one.hmac_timestamp_header,
+                    tolerance=one.hmac_tolerance,
+                )
+        return None
 
     def _notice_channel(self) -> int | None:
         return self._policy.channels.get(self._settings.notices_channel)
@@ -350,11 +370,12 @@ class App:
             f"`machine inbox show {number}`; after a remedy, `machine inbox retry {number}`.",
         )
 
-    def _tell_unknown_source(self, source: str) -> None:
+    def _tell_unknown_source(self, kind: Kind, source: str) -> None:
         self._queue.put(
-            f"source:{source}",
+            f"source:{kind.value}:{source}",
             "Alerts come from an unknown source",
-            f"{code(source)} posts to the webhook, but `alertmanagers` names no such source. "
+            f"{code(source)} posts to `/webhooks/{kind.value}`, but `alertmanagers` names no such source "
+            f"of kind {kind.value}. "
             "Its alerts are accepted. Correct the address in its receiver, or add it to the configuration.",
         )
 

@@ -68,7 +68,7 @@ async def check_online(settings: Settings) -> list[Finding]:
         others = [
             tasks.create_task(_check_alertmanager(session, one, url), name=f"check-{one.name}")
             for one in settings.alertmanagers
-            for url in one.urls
+            for url in one.api_urls
         ]
     return [*discord.result(), *(other.result() for other in others)]
 
@@ -222,6 +222,8 @@ async def _check_alertmanager(
             status = await _json(response, "Alertmanager")
     except MachineError as error:
         return Finding(subject, is_fine=False, text=str(error))
+    if settings.kind == "grafana":
+        return Finding(subject, is_fine=True, text="Grafana")  # Its Alertmanager knows no version.
     running = status.get("versionInfo", {}).get("version", "?")
     return Finding(subject, is_fine=True, text=f"Alertmanager {running}")
 

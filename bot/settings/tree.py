@@ -28,7 +28,7 @@ class Settings(Section):
     database: Annotated[DatabaseSettings, NeedsRestart()] = DatabaseSettings()
     """Where everything is kept."""
     alertmanagers: tuple[AlertmanagerSettings, ...] = ()
-    """The Alertmanagers that are asked what is true; a delivery without a source is the first one's."""
+    """Who sends alerts and is asked what is true; one that names no source is the first one's of its kind."""
     alerts: AlertsSettings
     """What becomes of an alert."""
     access: AccessSettings | None = None

@@ -27,6 +27,7 @@ class BodyLimits:
 
 
 LIMITS = web.AppKey("limits", BodyLimits)
+_RECEIVED = web.RequestKey("received", bytes)
 
 
 class BodyTooLargeError(RefusedError):
@@ -48,6 +49,26 @@ async def read_body(request: web.Request) -> bytes:
         BodyIncompleteError: It broke off, or took too long.
     """
     limits = request.app[LIMITS]
+    received = await receive_body(request)
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding in {"", "identity"}:
+        return received
+    # In a thread: a bomb may inflate to the limit from next to nothing.
+    inflated = await asyncio.to_thread(inflate, received, encoding, max_bytes=limits.max_bytes)
+    return received if inflated is None else inflated
+
+
+async def receive_body(request: web.Request) -> bytes:
+    """Return the body as it is on the wire, within the limits of the server; read once, it is kept.
+
+    Raises:
+        BodyTooLargeError: It is larger than the limit; it was not read on.
+        BodyIncompleteError: It broke off, or took too long.
+    """
+    kept: bytes | None = request.get(_RECEIVED)
+    if kept is not None:
+        return kept
+    limits = request.app[LIMITS]
     try:
         async with asyncio.timeout(limits.within.total_seconds()):
             received = await _receive(request, limits.max_bytes)
@@ -56,12 +77,8 @@ async def read_body(request: web.Request) -> bytes:
         raise BodyIncompleteError(f"the body did not arrive within {seconds:g} s") from error
     except web.RequestPayloadError as error:
         raise BodyIncompleteError("the body broke off") from error
-    encoding = request.headers.get("Content-Encoding", "").strip().lower()
-    if encoding in {"", "identity"}:
-        return received
-    # In a thread: a bomb may inflate to the limit from next to nothing.
-    inflated = await asyncio.to_thread(inflate, received, encoding, max_bytes=limits.max_bytes)
-    return received if inflated is None else inflated
+    request[_RECEIVED] = received
+    return received
 
 
 async def _receive(request: web.Request, max_bytes: int) -> bytes:

@@ -12,11 +12,13 @@ import structlog
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
+from bot.core.clock import Clock, SystemClock
 from bot.core.errors import UnavailableError
 from bot.telemetry.metrics import HTTP_REFUSALS
 from bot.web.authentication import CHALLENGES, Tokens
 from bot.web.body import LIMITS, BodyLimits, BodyTooLargeError
 from bot.web.settings import WebSettings
+from bot.web.signature import SignedBodies, Signing
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,8 @@ class Route:
     handler: Handler
     authenticated: bool = True
     """Whether one of the server's tokens is asked for before anything of the body is read."""
+    signing: Callable[[web.Request], Signing | None] | None = None
+    """Says how the sender of a request may sign it; a valid signature is as good as a token."""
 
 
 class WebServer:
@@ -61,18 +65,20 @@ class WebServer:
         too_large: TooLarge,
         body_within: timedelta = _BODY_WITHIN,
         drain: timedelta = _DRAIN,
+        clock: Clock | None = None,
     ) -> None:
         """Take the routes of all rooms; `drain` is how long requests in flight may take at the end."""
         self._host = settings.host
         self._port = settings.port
         self._too_large = too_large
         self._refusals = _RefusalLog()
+        self._signed = SignedBodies(clock or SystemClock())
         self.use_tokens(settings.tokens)
         app = web.Application(middlewares=[self._serve])
         app[LIMITS] = BodyLimits(settings.max_body_bytes, body_within)
         app.on_response_prepare.append(_say_little)
         added = [(app.router.add_route(route.method, route.path, route.handler), route) for route in routes]
-        self._guarded = frozenset(entry for entry, route in added if route.authenticated)
+        self._guarded = {entry: route for entry, route in added if route.authenticated}
         self._runner = web.AppRunner(
             app,
             access_log=None,
@@ -109,8 +115,8 @@ class WebServer:
     @web.middleware
     async def _serve(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            if request.match_info.route in self._guarded and not self._tokens.admit(request.headers):
-                return self._unauthenticated(request)
+            if (why := await self._refusal_reason(request)) is not None:
+                return self._unauthenticated(request, why)
             return await handler(request)
         except web.HTTPException as error:
             return _as_json(error)
@@ -125,9 +131,16 @@ class WebServer:
             log.exception("request_failed", path=request.path, reference=reference)
             return _try_again({"error": "this went wrong on our side", "reference": reference})
 
-    def _unauthenticated(self, request: web.Request) -> web.Response:
+    async def _refusal_reason(self, request: web.Request) -> str | None:
+        route = self._guarded.get(request.match_info.route)
+        if route is None or self._tokens.admit(request.headers):
+            return None
+        signing = route.signing(request) if route.signing else None
+        return "no valid token" if signing is None else await self._signed.problem(request, signing)
+
+    def _unauthenticated(self, request: web.Request, why: str) -> web.Response:
         HTTP_REFUSALS.labels(reason="unauthenticated").inc()
-        self._refusals.note(request)
+        self._refusals.note(request, why)
         response = json_answer({"error": "a valid token is needed"}, status=401)
         for challenge in CHALLENGES:
             response.headers.add(hdrs.WWW_AUTHENTICATE, challenge)
@@ -148,12 +161,14 @@ class _RefusalLog:
         self._unsaid = 0
         self._next_at = 0.0
 
-    def note(self, request: web.Request) -> None:
+    def note(self, request: web.Request, why: str) -> None:
         self._unsaid += 1
         now = asyncio.get_running_loop().time()
         if now < self._next_at:
             return
-        log.warning("request_unauthenticated", path=request.path, peer=request.remote, times=self._unsaid)
+        log.warning(
+            "request_unauthenticated", path=request.path, peer=request.remote, why=why, times=self._unsaid
+        )
         self._unsaid = 0
         self._next_at = now + _REFUSAL_LOGGED_EVERY_SECONDS
 

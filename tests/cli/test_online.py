@@ -25,6 +25,7 @@ class Outside:
             "/api/v2/status": (200, {"versionInfo": {"version": "0.28.0"}}),
         }
         self.credentials: dict[str, str | None] = {}
+        self.kind = "alertmanager"
 
     @staticmethod
     def guild(permissions: int) -> dict[str, Any]:
@@ -58,13 +59,14 @@ async def check(outside: Outside) -> AsyncIterator[Check]:
 
         async def ask() -> dict[str, str]:
             return {
-                finding.subject.split(" ")[0]: str(finding) for finding in await check_online(_settings(url))
+                finding.subject.split(" ")[0]: str(finding)
+                for finding in await check_online(_settings(url, outside.kind))
             }
 
         yield ask
 
 
-def _settings(url: str) -> Settings:
+def _settings(url: str, kind: str = "alertmanager") -> Settings:
     return settings_from(
         {
             "discord": {
@@ -75,7 +77,9 @@ def _settings(url: str) -> Settings:
                 "api_url": url,
             },
             "web": {"tokens": ["x"]},
-            "alertmanagers": [{"name": "main", "urls": [url], "basic": {"username": "u", "password": "p"}}],
+            "alertmanagers": [
+                {"name": "main", "kind": kind, "urls": [url], "basic": {"username": "u", "password": "p"}}
+            ],
             "alerts": {"routes": [{"channel": "alerts", "mention": ["oncall"]}]},
         }
     )
@@ -93,6 +97,12 @@ async def test_when_all_agree_every_finding_is_fine(check: Check, outside: Outsi
     assert all(text.startswith("ok") for text in said.values()), said
     assert outside.credentials["/users/@me"] == "Bot t"
     assert outside.credentials["/api/v2/status"] == "Basic dTpw"
+
+
+async def test_a_grafana_is_asked_below_its_prefix(check: Check, outside: Outside) -> None:
+    outside.kind = "grafana"
+    outside.answers["/api/alertmanager/grafana/api/v2/status"] = (200, {"versionInfo": {"version": "N/A"}})
+    assert (await check())["alertmanagers.main"].startswith("ok")
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,10 @@ RULES: dict[str, tuple[str, Any, str]] = {
     "no address": ("alertmanagers.0.urls", ["alertmanager:9093"], "alertmanagers[0].urls[0]: expected an address such as"),
     "password in an address": ("alertmanagers.0.urls", [f"http://u:{TOKEN}@am"], "alertmanagers[0].urls[0]: expected an address without user"),
     "two ways in": ("alertmanagers.0", {"name": "a", "urls": ["http://a"], "token": TOKEN, "basic": {"username": "u", "password": TOKEN}}, "alertmanagers[0]: expected either token or basic, not both"),
+    "unknown kind": ("alertmanagers.0.kind", "graphana", "alertmanagers[0].kind: expected alertmanager or grafana; did you mean grafana?"),
+    "signature of an Alertmanager": ("alertmanagers.0.hmac_secret", TOKEN, "alertmanagers[0]: expected hmac_secret only with kind: grafana"),
+    "signature without a secret": ("alertmanagers.0", {"name": "a", "kind": "grafana", "urls": ["http://a"], "hmac_timestamp_header": "X-Time"}, "alertmanagers[0]: expected hmac_secret beside the other keys"),
+    "no header": ("alertmanagers.0", {"name": "a", "kind": "grafana", "urls": ["http://a"], "hmac_secret": TOKEN, "hmac_header": "X Signature"}, "alertmanagers[0].hmac_header: expected"),
     "one name twice": ("alertmanagers", [{"name": "a", "urls": ["http://a"]}] * 2, "alertmanagers[1].name: expected a name of its own"),
     "no route": ("alerts.routes", [], "alerts.routes: expected at least 1, found 0"),
     "no matcher": ("alerts.routes.0.match", ["severity"], "alerts.routes[0].match[0]: expected one of = != =~ !~ at position 9"),
@@ -232,6 +236,29 @@ def test_without_access_alertmanagers_or_tokens_on_loopback_there_are_warnings(t
         "alertmanagers",
         "web.tokens",
     ]
+
+
+def test_a_grafana_is_one_more_alertmanager_with_its_api_below_a_prefix(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    urls = ["https://grafana.example.org/", "http://10.0.0.7:3000/api/alertmanager/grafana"]
+    lab = {
+        "name": "lab",
+        "kind": "grafana",
+        "urls": urls,
+        "hmac_secret_file": "secret",
+        "hmac_header": "X-Sign",
+    }
+    data = a_configuration()
+    data["alertmanagers"].append(lab)
+    data["web"] = {"tokens": []}
+    main, grafana = load(tmp_path, data).alertmanagers
+    assert main.api_urls == main.urls
+    assert grafana.api_urls == (
+        "https://grafana.example.org/api/alertmanager/grafana",
+        "http://10.0.0.7:3000/api/alertmanager/grafana",
+    )
+    assert grafana.hmac_secret is not None
+    assert grafana.hmac_secret.get_secret_value() == "s3cret"
 
 
 def test_words_that_old_yaml_takes_for_truths_stay_text(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The webhook of Alertmanager: whatever an authenticated sender posts is committed, and read later."""
+"""The webhooks of Alertmanager and Grafana: what an authenticated sender posts is committed, then read."""
 
 import re
 import time
@@ -13,12 +13,16 @@ from bot.core.errors import UnavailableError
 from bot.telemetry.metrics import WEBHOOK_SECONDS, WEBHOOKS_RECEIVED
 from bot.web.body import read_body
 from bot.web.server import Route, json_answer
+from bot.web.signature import Signing
 
 log = structlog.get_logger(__name__)
 
-_ONLY_SOURCE = "alertmanager"
-"""The source of a delivery without a name while no Alertmanager is configured."""
-_PROMETHEUS = ("/webhooks/alertmanager/api/v2/alerts", "/webhooks/alertmanager/{source}/api/v2/alerts")
+# Where a Prometheus posts that takes us for an Alertmanager: kept, and explained.
+_PROMETHEUS = (
+    "/api/v2/alerts",
+    "/webhooks/alertmanager/api/v2/alerts",
+    "/webhooks/alertmanager/{source}/api/v2/alerts",
+)
 _ODD = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME = 63
 _LONGEST_HEADER = 200
@@ -30,34 +34,53 @@ class Webhooks:
     """The routes that take deliveries in."""
 
     def __init__(
-        self, inbox: Inbox, *, sources: Callable[[], Sequence[str]], unknown_source: Callable[[str], None]
+        self,
+        inbox: Inbox,
+        *,
+        sources: Callable[[Kind], Sequence[str]],
+        unknown_source: Callable[[Kind, str], None],
+        signing: Callable[[str], Signing | None] = lambda _: None,
     ) -> None:
-        """Take the names of the configured Alertmanagers, and whom to tell of another name, once each.
+        """Take the names of the configured senders of a kind, and whom to tell of another name, once each.
 
-        A delivery of an unknown source is accepted like any other. Neither
-        callback may block.
+        A delivery of an unknown source is accepted like any other. `signing` says
+        how the Grafana of a name may sign. No callback may block.
         """
         self._inbox = inbox
         self._sources = sources
         self._unknown_source = unknown_source
-        self._reported: set[str] = set()
+        self._signing = signing
+        self._reported: set[tuple[Kind, str]] = set()
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """The routes, for the server."""
-        named = "/webhooks/alertmanager/{source}"
-        # The last two are where a Prometheus posts that takes us for an Alertmanager: kept, and explained.
-        paths = ("/webhooks/alertmanager", "/webhooks/alertmanager/", named, *_PROMETHEUS)
-        return tuple(Route("POST", path, self._alertmanager) for path in paths)
+        return tuple(
+            Route("POST", path, self._alertmanager) for path in (*_paths("alertmanager"), *_PROMETHEUS)
+        ) + tuple(
+            Route(method, path, self._grafana, signing=self._signing_of)
+            for method in ("POST", "PUT")  # Grafana leaves the choice to people.
+            for path in _paths("grafana")
+        )
 
     async def _alertmanager(self, request: web.Request) -> web.Response:
+        return await self._accept(Kind.ALERTMANAGER, request)
+
+    async def _grafana(self, request: web.Request) -> web.Response:
+        return await self._accept(Kind.GRAFANA, request)
+
+    def _signing_of(self, request: web.Request) -> Signing | None:
+        source, is_known = self._source(Kind.GRAFANA, request)
+        return self._signing(source) if is_known else None
+
+    async def _accept(self, kind: Kind, request: web.Request) -> web.Response:
         started = time.perf_counter()
-        source, is_known = self._source(request.match_info.get("source", ""))
+        source, is_known = self._source(kind, request)
         label = source if is_known else "unknown"
         try:
             number = await self._inbox.accept(
                 source,
-                Kind.ALERTMANAGER,
+                kind,
                 await read_body(request),
                 content_type=_header(request, hdrs.CONTENT_TYPE),
                 user_agent=_header(request, hdrs.USER_AGENT),
@@ -68,24 +91,29 @@ class Webhooks:
         WEBHOOKS_RECEIVED.labels(source=label, result="accepted").inc()
         WEBHOOK_SECONDS.observe(time.perf_counter() - started)
         if not is_known:
-            self._report(source)
+            self._report(kind, source)
         return json_answer({"id": number})
 
-    def _source(self, named: str) -> tuple[str, bool]:
+    def _source(self, kind: Kind, request: web.Request) -> tuple[str, bool]:
         """Return the source of a delivery, fit to be stored and shown, and whether it is configured."""
-        known = self._sources()
+        named = request.match_info.get("source", "")
+        known = self._sources(kind)
         if not named:
-            return (known[0] if known else _ONLY_SOURCE), True
+            return (known[0] if known else kind.value), True
         if named in known:
             return named, True
         return _ODD.sub("_", named)[:_LONGEST_NAME], False
 
-    def _report(self, source: str) -> None:
-        if source in self._reported or len(self._reported) >= _UNKNOWN_REMEMBERED:
+    def _report(self, kind: Kind, source: str) -> None:
+        if (kind, source) in self._reported or len(self._reported) >= _UNKNOWN_REMEMBERED:
             return
-        self._reported.add(source)
-        log.warning("source_unknown", source=source)
-        self._unknown_source(source)
+        self._reported.add((kind, source))
+        log.warning("source_unknown", source=source, kind=kind.value)
+        self._unknown_source(kind, source)
+
+
+def _paths(name: str) -> tuple[str, ...]:
+    return f"/webhooks/{name}", f"/webhooks/{name}/", f"/webhooks/{name}/{{source}}"
 
 
 def _header(request: web.Request, name: str) -> str:

@@ -1,21 +1,32 @@
 """The webhook over real HTTP, on both databases."""
 
+import gzip
+import hashlib
+import hmac
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from yarl import URL
 
-from bot.alerts.inbox.model import DeliveryState
+from bot.alerts.inbox.model import DeliveryState, Kind
 from bot.alerts.inbox.service import Inbox
 from bot.alerts.inbox.web import Webhooks
 from bot.web.server import WebServer
 from bot.web.settings import WebSettings
+from bot.web.signature import Signing
 from tests.support.clock import ManualClock
 from tests.support.deliveries import states, stored
 
 PATH = "/webhooks/alertmanager"
+GRAFANA = "/webhooks/grafana"
+SIGNATURE = "X-Grafana-Alerting-Signature"
+SIGNING = {
+    "lab": Signing(secret=SecretStr("s3cret"), header=SIGNATURE),
+    "edge": Signing(secret=SecretStr("other"), header=SIGNATURE, timestamp_header="X-Time"),
+}
 
 
 @pytest.fixture
@@ -27,12 +38,17 @@ def unknown():
 @pytest.fixture
 def serve(database, unknown):
     @asynccontextmanager
-    async def opened(*sources: str):
+    async def opened(*sources: str, grafanas=("lab", "edge", "plain"), token="Bearer t"):
         inbox = Inbox(database, ManualClock(), wake=lambda: None)
-        webhooks = Webhooks(inbox, sources=lambda: sources, unknown_source=unknown.append)
+        webhooks = Webhooks(
+            inbox,
+            sources=lambda kind: sources if kind is Kind.ALERTMANAGER else grafanas,
+            unknown_source=lambda _kind, source: unknown.append(source),
+            signing=SIGNING.get,
+        )
         settings = WebSettings(host="127.0.0.1", port=0, tokens=("t",), max_body_mib=1)
-        server = WebServer(settings, webhooks.routes, too_large=lambda *_: None)
-        headers = {"Authorization": "Bearer t", "User-Agent": "Alertmanager/0.28.0"}
+        server = WebServer(settings, webhooks.routes, too_large=lambda *_: None, clock=ManualClock())
+        headers = {"Authorization": token, "User-Agent": "Alertmanager/0.28.0"}
         async with (
             inbox,
             server,
@@ -130,8 +146,88 @@ async def test_odd_headers_are_stored_as_far_as_they_fit(serve, database):
     assert progress.content_type == "text/plain"
 
 
-@pytest.mark.parametrize("prefix", [PATH, f"{PATH}/main"])
+@pytest.mark.parametrize("prefix", ["", PATH, f"{PATH}/main"])
 async def test_what_a_prometheus_posts_that_takes_us_for_an_alertmanager_is_kept(serve, database, prefix):
     async with serve("main") as client, client.post(f"{prefix}/api/v2/alerts", json=[]) as answer:
         assert answer.status == 200
         assert (await stored(database, (await answer.json())["id"])).source == "main"
+
+
+def signed(body: bytes, *, secret: str = "s3cret", seconds: str | None = None) -> dict[str, str]:
+    """Sign a body as Grafana does."""
+    prefix = f"{seconds}:".encode() if seconds is not None else b""
+    digest = hmac.new(secret.encode(), prefix + body, hashlib.sha256).hexdigest()
+    return {SIGNATURE: digest, **({"X-Time": seconds} if seconds is not None else {})}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("path", "source"), [(GRAFANA, "lab"), (f"{GRAFANA}/", "lab"), (f"{GRAFANA}/edge", "edge")]
+)
+async def test_grafana_may_post_or_put_to_an_address_of_its_own(serve, database, method, path, source):
+    async with serve("main") as client, client.request(method, path, json={"version": "1"}) as answer:
+        assert answer.status == 200
+        progress = (await stored(database, (await answer.json())["id"])).progress
+    assert (progress.kind, progress.source) == (Kind.GRAFANA, source)
+
+
+async def test_without_any_grafana_configured_its_delivery_is_accepted(serve, database, unknown):
+    async with serve("main", grafanas=()) as client, client.post(GRAFANA, json={}) as answer:
+        assert (await stored(database, (await answer.json())["id"])).source == "grafana"
+    assert unknown == []
+
+
+async def test_the_name_of_an_alertmanager_is_unknown_as_a_grafana(serve, unknown):
+    async with serve("main") as client:
+        for path in (f"{GRAFANA}/main", f"{PATH}/lab"):
+            async with client.post(path, json={}) as answer:
+                assert answer.status == 200
+    assert unknown == ["main", "lab"]
+
+
+async def test_a_signature_is_as_good_as_a_token(serve, database):
+    body = b'{"version":"1"}'
+    async with serve("main", token="") as client:
+        async with client.post(GRAFANA, data=body, headers=signed(body)) as answer:
+            assert answer.status == 200
+            assert (await stored(database, (await answer.json())["id"])).body == body
+        async with client.put(f"{GRAFANA}/lab", data=b"", headers=signed(b"")) as answer:
+            assert answer.status == 200
+
+
+async def test_a_token_is_enough_where_a_signature_could_be_shown(serve):
+    async with (
+        serve("main") as client,
+        client.post(GRAFANA, json={}, headers={SIGNATURE: "0" * 64}) as answer,
+    ):
+        assert answer.status == 200
+
+
+async def test_what_is_signed_is_the_body_on_the_wire(serve, database):
+    packed = gzip.compress(b'{"version":"1"}')
+    headers = {**signed(packed), "Content-Encoding": "gzip"}
+    async with (
+        serve("main", token="") as client,
+        client.post(GRAFANA, data=packed, headers=headers) as answer,
+    ):
+        assert answer.status == 200
+        assert (await stored(database, (await answer.json())["id"])).body == b'{"version":"1"}'
+
+
+@pytest.mark.parametrize("path", [PATH, f"{GRAFANA}/plain", f"{GRAFANA}/edge", f"{GRAFANA}/nobody"])
+async def test_a_signature_of_one_grafana_opens_no_other_address(serve, database, path):
+    async with (
+        serve("main", token="") as client,
+        client.post(path, data=b"x", headers=signed(b"x")) as answer,
+    ):
+        assert answer.status == 401
+    assert await states(database) == []
+
+
+@pytest.mark.parametrize("away", [-301, -300, 0, 300, 301])
+async def test_an_old_delivery_cannot_be_sent_again_where_the_time_is_signed(serve, away):
+    seconds = str(int(ManualClock().now().timestamp()) + away)
+    headers = signed(b"x", secret="other", seconds=seconds)
+    address = f"{GRAFANA}/edge"
+    async with serve("main", token="") as client, client.post(address, data=b"x", headers=headers) as answer:
+        assert answer.status == (200 if abs(away) <= 300 else 401)
