@@ -201,16 +201,16 @@ def _refusal(reason: Reason, action: str, targets: Sequence[str]) -> Decision:
     wanted = f'may: ["{_plain(action)}"]'
     if reason is Reason.NO_POLICY:
         missing = (
-            f"only administrators may do {_code(action)}{on} while no access policy is configured; "
+            f"Only administrators may do {_code(action)}{on} while no access policy is configured; "
             f"ask for a grant with {wanted}"
         )
     elif reason is Reason.OTHER_TARGET:
         missing = (
-            f"you are granted {_code(action)}, but not{on}; "
+            f"You are granted {_code(action)}, but not{on}; "
             f'ask for a grant with {wanted} and on: ["{_plain(targets[0])}"]'
         )
     else:
-        missing = f"nobody granted you {_code(action)}{on}; ask for a grant with {wanted}"
+        missing = f"Nobody granted you {_code(action)}{on}; ask for a grant with {wanted}"
     return Decision(reason=reason, missing=missing)
 
 

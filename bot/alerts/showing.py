@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.alerts import store
+from bot.alerts import kinds, store
 from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Severity
 from bot.alerts.policy import AlertPolicy
+from bot.alerts.storm.model import Place
+from bot.alerts.storm.service import Storms
 from bot.alerts.words import where
 from bot.cards.model import Priority
 from bot.cards.store import Cards
@@ -20,8 +22,8 @@ from bot.journal.model import Entry
 from bot.journal.service import Journal
 from bot.timers.service import Timers
 
-CARD = "incident"
-PING = "ping"
+CARD = kinds.INCIDENT
+PING = kinds.PING
 REMIND = "alerts.remind"
 
 QUIET_AFTER_PING = timedelta(minutes=5)
@@ -77,7 +79,13 @@ class Showing:
     """Keeps cards, pings and reminders in step with incidents."""
 
     def __init__(
-        self, cards: Cards, timers: Timers, journal: Journal, clock: Clock, policy: Callable[[], AlertPolicy]
+        self,
+        cards: Cards,
+        timers: Timers,
+        journal: Journal,
+        clock: Clock,
+        policy: Callable[[], AlertPolicy],
+        storms: Storms,
     ) -> None:
         """Take the rooms below and what the configuration says at the moment of asking."""
         self.index = Index()
@@ -86,6 +94,7 @@ class Showing:
         self._journal = journal
         self._clock = clock
         self._policy = policy
+        self._storms = storms
         timers.register(REMIND, self._remind)
 
     async def show(self, tx: Transaction, incident: Incident) -> None:
@@ -93,13 +102,17 @@ class Showing:
         channels = self._policy().channels
         for destination in incident.destinations:
             # A channel that was taken out of the configuration keeps its cards as they are.
-            if destination.channel in channels:
+            if (channel_id := channels.get(destination.channel)) is None:
+                continue
+            place = await self._storms.place(tx, incident, channel_id)
+            if place is not Place.DIGEST:
                 await self._cards.want(
                     tx,
                     CARD,
                     str(incident.number),
-                    channels[destination.channel],
+                    channel_id,
                     priority=_PRIORITIES[incident.severity],
+                    announced=place is Place.QUIET_CARD,
                 )
         tx.after_commit(lambda: self.index.note(incident))
 
@@ -111,8 +124,8 @@ class Showing:
         for destination in after.destinations:
             if destination.channel not in known:
                 await self._set_reminder(tx, after, destination)
-            elif change is Change.SEVERITY_ROSE:
-                await self.ping(tx, after, destination, f"severity rose to {after.severity.word}")
+            elif change is Change.SEVERITY_ROSE and before is not None:
+                await self.ping(tx, after, destination, f"got worse, it was {before.severity.word}")
             elif change is Change.REOPENED and not await self._pinged_lately(tx, after, destination):
                 await self.ping(tx, after, destination, "fired again")
 
@@ -135,6 +148,9 @@ class Showing:
         """Call for those who are mentioned in a channel, by a reply that replaces the one before."""
         channel_id = self._policy().channels.get(destination.channel)
         if not destination.mention or channel_id is None:
+            return
+        if await self._storms.calls_for(tx, incident, channel_id):
+            await self._set_reminder(tx, incident, destination)
             return
         before = await store.find_ping(tx, incident.number, destination.channel)
         sequence = await store.next_ping(

@@ -77,7 +77,7 @@ def test_the_refusal_names_the_missing_grant():
     decision = decide(a_policy(), operator, "alerts:ack", ["channel:critical"])
 
     assert decision.missing == (
-        'nobody granted you `alerts:ack` on `channel:critical`; ask for a grant with may: ["alerts:ack"]'
+        'Nobody granted you `alerts:ack` on `channel:critical`; ask for a grant with may: ["alerts:ack"]'
     )
 
 

@@ -23,7 +23,7 @@ def test_a_refusal_names_the_grant_and_is_counted():
     before = denied("alerts:silence")
 
     with pytest.raises(
-        NotAllowedError, match=r'nobody granted you `alerts:silence`.*may: \["alerts:silence"\]'
+        NotAllowedError, match=r'Nobody granted you `alerts:silence`.*may: \["alerts:silence"\]'
     ):
         Access(ACKS).check(a_person(roles=["7"]), "alerts:silence", ["channel:critical"])
 

@@ -42,7 +42,7 @@ async def test_a_rising_severity_pings_by_a_reply_that_replaces_the_one_before(t
     _, first = town.alerts.history()
     assert first.reference.message_id == card.id
     assert f"<@&{town.oncall.id}>" in words_of(first)
-    assert "severity rose to WARNING" in words_of(first)
+    assert "got worse, it was INFO" in words_of(first)
     await town.world.receive(a_body(an_entry(severity="critical", pod="c")))
     again, second = town.alerts.history()
     assert again.id == card.id
