@@ -74,7 +74,7 @@ class AlertmanagerCluster:
     def __init__(self, settings: AlertmanagerSettings, session: aiohttp.ClientSession, clock: Clock) -> None:
         """Take what is configured, and a session that the caller opens and closes."""
         self.name = settings.name
-        self._peers = tuple(_Peer(settings, url, session) for url in settings.urls)
+        self._peers = tuple(_Peer(settings, url, session) for url in settings.api_urls)
         self._clock = clock
 
     async def look(self) -> Snapshot | Unreachable:

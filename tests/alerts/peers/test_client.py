@@ -337,3 +337,15 @@ async def test_credentials_and_prefix_are_sent(cluster, settings, header):
     async with served(note) as url:
         await cluster(f"{url}/api/alertmanager/grafana", **settings).list_alerts()
     assert asked == [("/api/alertmanager/grafana/api/v2/alerts", header)]
+
+
+async def test_a_grafana_is_asked_below_its_prefix_though_its_own_address_is_configured(cluster):
+    asked = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.json_response([])
+
+    async with served(note) as url:
+        await cluster(url, kind="grafana").list_alerts()
+    assert asked == ["/api/alertmanager/grafana/api/v2/alerts"]
