@@ -43,6 +43,14 @@ CONFIGURATIONS = [
     (page, block) for page, block in YAML if set(yaml.safe_load(block)) <= set(Settings.model_fields)
 ]
 ALERTMANAGERS = [(page, block) for page, block in YAML if "receivers" in yaml.safe_load(block)]
+GRAFANAS = [(page, block) for page, block in YAML if "contactPoints" in yaml.safe_load(block)]
+REST = {
+    "discord": {"token": "a-token", "guild": "1", "channels": {"alerts": "2"}},
+    "web": {"tokens": ["a-token"]},
+    "alerts": {"routes": [{"channel": "alerts"}]},
+    "access": {"grants": [{"users": ["3"], "may": ["alerts:*"]}]},
+}
+"""What a snippet that shows a part of the configuration is read with."""
 
 
 @each_page
@@ -58,20 +66,27 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_yaml_snippet_is_checked():
-    assert len(CONFIGURATIONS) + len(ALERTMANAGERS) == len(YAML)
+    assert len(CONFIGURATIONS) + len(ALERTMANAGERS) + len(GRAFANAS) == len(YAML)
     assert CONFIGURATIONS
     assert ALERTMANAGERS
 
 
 @pytest.mark.parametrize(("page", "block"), CONFIGURATIONS, ids=lambda value: getattr(value, "name", ""))
 def test_a_configuration_that_is_shown_is_valid(page, block, tmp_path):
-    (tmp_path / "machine.yaml").write_text(block)
     for secret in re.findall(r"_file: ([\w./-]+)", block):
         here = tmp_path / Path(secret).name
         here.write_text("a-secret\n")
         block = block.replace(secret, here.name)
-    (tmp_path / "machine.yaml").write_text(block)
+    rest = {name: section for name, section in REST.items() if name not in yaml.safe_load(block)}
+    (tmp_path / "machine.yaml").write_text(block + (yaml.safe_dump(rest) if rest else ""))
     assert load_settings(tmp_path / "machine.yaml", {}).warnings == ()
+
+
+@pytest.mark.parametrize(("page", "block"), GRAFANAS, ids=lambda value: getattr(value, "name", ""))
+def test_the_contact_point_that_is_shown_posts_to_us(page, block):
+    (receiver,) = yaml.safe_load(block)["contactPoints"][0]["receivers"]
+    assert receiver["type"] == "webhook"
+    assert "/webhooks/grafana/" in receiver["settings"]["url"]
 
 
 @pytest.mark.parametrize(("page", "block"), ALERTMANAGERS, ids=lambda value: getattr(value, "name", ""))
