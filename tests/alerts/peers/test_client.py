@@ -4,18 +4,22 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from bot.alerts.model import IncidentNumber
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import ClusterState, NewSilence, PeerState, SilenceState, Snapshot, Unreachable
+from bot.alerts.reconcile import Memory, Muted, Muting, reconcile
 from bot.alerts.settings import AlertmanagerSettings
 from bot.core.clock import SystemClock
 from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
 from bot.core.matchers import parse_matchers
+from tests.support.alerts import an_alert, an_incident
 from tests.support.peers import CONFIG, a_posted_alert, a_running_peer
 from tests.support.running import free_port
 
@@ -208,6 +212,21 @@ async def test_a_look_has_alerts_and_status_and_can_have_groups(real, cluster):
     (group,) = grouped.groups
     assert group.labels == {"alertname": "KubePodCrashLooping", "namespace": "prod"}
     assert len(group.alerts) == 2
+
+
+async def test_what_a_real_one_shows_is_understood_by_the_reconciler(real, cluster):
+    ours = cluster(real.url)
+    await real.post(a_posted_alert(namespace="prod"))
+    silence_id = await ours.create_silence(a_silence())
+    seen = await ours.look_at_groups(await ours.look())
+    (listed,) = seen.views[0].alerts
+    known = replace(an_alert(namespace="prod"), fingerprint=listed.fingerprint, labels=listed.labels)
+    decisions, memory = reconcile(
+        [an_incident(known)], seen, Memory(), source="main", now=datetime.now(UTC), mutings={}
+    )
+    muting = Muting(silences=(silence_id,), alerts=1, firing=1)
+    assert decisions == (Muted(IncidentNumber(417), muting),)
+    assert memory.own_urls == {"https://alertmanager.example.org"}
 
 
 async def test_two_peers_share_silences_and_their_alerts_are_merged(tmp_path, cluster):
