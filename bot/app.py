@@ -18,8 +18,10 @@ from typing import Protocol
 import structlog
 
 from bot.access.service import Access, compile_policy
+from bot.alerts import kinds
 from bot.alerts import settings as alerts_settings
 from bot.alerts import store as alerts_store
+from bot.alerts.digests import Digests
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
 from bot.alerts.inbox.model import DeliveryId, DeliveryState, Kind, QuarantineReason
@@ -30,6 +32,8 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.service import Alerts
 from bot.alerts.showing import CARD, PING, Showing
 from bot.alerts.sources import IncidentCards, PingCards
+from bot.alerts.storm.service import Storms
+from bot.alerts.storm.sources import CallCards, DigestCards
 from bot.cards.courier import Courier
 from bot.cards.model import Card
 from bot.cards.notices.service import KIND as NOTICE
@@ -67,6 +71,7 @@ from bot.web.health import health_routes
 from bot.web.server import WebServer
 from bot.web.signature import Signing
 from cogs.alerts import AlertsCog
+from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
 
 log = structlog.get_logger(__name__)
@@ -205,7 +210,10 @@ class App:
         """Build and run the leading stack; raises `LostLeadershipError` in a group."""
         database = self._database.under(epoch)
         timers = Timers(database, self._clock)
-        showing = Showing(self._cards, timers, self._journal, self._clock, lambda: self._policy)
+        storms = Storms(database, self._cards, self._journal, self._clock, lambda: self._policy)
+        showing = Showing(
+            self._cards, timers, self._journal, self._clock, lambda: self._policy, storms=storms
+        )
         intake = Intake(database, showing, self._clock, lambda: self._policy)
         applier = Applier(database, self._clock, handle=intake.apply, notice=self._quarantined)
         applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
@@ -218,6 +226,7 @@ class App:
             policy=lambda: self._policy,
             wake_applier=applying.wake,
         )
+        digests = Digests(database, self._access, alerts, storms, policy=lambda: self._policy)
         await alerts.load()
         oversight = Oversight(
             database,
@@ -232,6 +241,7 @@ class App:
 
         def make_cogs(_bot: MachineBot) -> Cogs:
             yield AlertsCog(alerts, actions)
+            yield DigestsCog(digests, actions, self._clock)
             yield MachineCog(oversight, actions)
 
         def make_bot() -> MachineBot:
@@ -251,12 +261,15 @@ class App:
             {
                 CARD: IncidentCards(database, self._clock, lambda: self._policy),
                 PING: PingCards(database, self._clock, lambda: self._policy),
+                kinds.DIGEST: DigestCards(database, self._clock),
+                kinds.CALL: CallCards(database, lambda: self._policy),
                 NOTICE: self._notices,
                 HEAD: HeadCards(),
             },
             clock=self._clock,
             fallback_channel=self._notice_channel,
             on_refusal=self._tell_refusal,
+            listener=storms,
         )
         housekeeping = Housekeeping(
             database,

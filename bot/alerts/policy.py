@@ -9,6 +9,18 @@ from bot.alerts.routing import Labels, MentionIds, Route, mention_ids, route_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StormRules:
+    """What the configuration says about storms."""
+
+    after: timedelta = timedelta(seconds=15)
+    """A storm begins when a channel needs longer than this for what waits."""
+    calm_for: timedelta = timedelta(minutes=1)
+    """It ends when it was calm for this long."""
+    mention_every: timedelta = timedelta(minutes=5)
+    """In a storm nobody is mentioned more often than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AlertPolicy:
     """Where alerts go, how bad they are and what counts as the same incident."""
 
@@ -21,6 +33,8 @@ class AlertPolicy:
     """Our names of roles and their Discord ids."""
     sources: tuple[str, ...] = ()
     """The names of the configured senders, the default one first."""
+    storm: StormRules = StormRules()
+    """When incidents share messages."""
 
     @property
     def default_source(self) -> str:
@@ -35,6 +49,10 @@ class AlertPolicy:
             for route in routes
             if route.channel is not None
         )
+
+    def names_of(self, channel_id: int) -> tuple[str, ...]:
+        """Return what we call a channel."""
+        return tuple(name for name, known in self.channels.items() if known == channel_id)
 
     def mention_ids(self, destination: Destination) -> MentionIds:
         """Return the Discord ids of who is told in a channel."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from bot.alerts.model import SeverityWords
-from bot.alerts.policy import AlertPolicy
+from bot.alerts.policy import AlertPolicy, StormRules
 from bot.alerts.routing import Route
 from bot.configurable import Duration, FileTwin, HttpUrl, Secret, Section
 from bot.core.errors import InvalidError
@@ -85,6 +85,17 @@ class RetentionSettings(Section):
     """How long the raw body of a delivery is kept after it was handled."""
 
 
+class StormSettings(Section):
+    """When the incidents of a channel share messages instead of having one each."""
+
+    after: Duration = timedelta(seconds=15)
+    """A storm begins when the channel would need longer than this for the messages that wait."""
+    calm_for: Duration = timedelta(minutes=1)
+    """A storm ends when little was new for this long."""
+    mention_every: Duration = timedelta(minutes=5)
+    """In a storm a role or a person is mentioned at most this often, for all incidents together."""
+
+
 class AlertsSettings(Section):
     """What becomes of an alert."""
 
@@ -96,6 +107,8 @@ class AlertsSettings(Section):
     """An incident that fires again this soon after its end is opened again instead of becoming a new one."""
     retention: RetentionSettings = RetentionSettings()
     """How long what is over is kept."""
+    storm: StormSettings = StormSettings()
+    """When incidents share messages."""
 
 
 class BasicAuthSettings(Section):
@@ -177,6 +190,11 @@ def compile_policy(
         channels={name: int(number) for name, number in channels.items()},
         roles=roles,
         sources=tuple(sources),
+        storm=StormRules(
+            after=settings.storm.after,
+            calm_for=settings.storm.calm_for,
+            mention_every=settings.storm.mention_every,
+        ),
     )
 
 

@@ -85,6 +85,7 @@ class Showing:
         journal: Journal,
         clock: Clock,
         policy: Callable[[], AlertPolicy],
+        *,
         storms: Storms,
     ) -> None:
         """Take the rooms below and what the configuration says at the moment of asking."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
 from bot.cards import store
-from bot.cards.model import Card, CardState, Need, backoff, need_of
+from bot.cards.model import Card, CardState, Need, Pressure, backoff, need_of
 from bot.cards.source import CardSource
 from bot.chat.errors import (
     ChannelForbiddenError,
@@ -48,6 +49,14 @@ _STATES = {
 Refusal = Callable[[Card, str, int | None], object]
 
 
+class PressureListener(Protocol):
+    """Whoever has fewer cards shown when a channel cannot take them all."""
+
+    async def feel(self, pressures: Mapping[int, Pressure]) -> timedelta | None:
+        """Hear what waits for channels; returns when to be told again although nothing changed."""
+        ...
+
+
 class Courier:
     """Delivers cards."""
 
@@ -61,11 +70,13 @@ class Courier:
         clock: Clock,
         fallback_channel: Callable[[], int | None],
         on_refusal: Refusal = lambda *_: None,
+        listener: PressureListener | None = None,
     ) -> None:
         """Take the leading database, the way to Discord and a source for each kind of card.
 
         `fallback_channel` gives where a card goes whose channel refuses us;
-        `on_refusal(card, why, moved_to)` hears of each such case.
+        `on_refusal(card, why, moved_to)` hears of each such case. `listener`
+        hears how much waits before any of it goes out.
         """
         self._database = database
         self._messages = messages
@@ -74,6 +85,7 @@ class Courier:
         self._clock = clock
         self._fallback_channel = fallback_channel
         self._on_refusal = on_refusal
+        self._listener = listener
         self._dispatcher = Loop("courier", self.dispatch)
         self._channels: dict[int, Loop] = {}
         self._started: asyncio.TaskGroup | None = None
@@ -100,13 +112,27 @@ class Courier:
             self._channels.clear()
 
     async def dispatch(self) -> timedelta | None:
-        """Wake the loop of each channel for which something waits."""
+        """Wake the loop of each channel for which something waits, and say how much that is."""
         async with self._database.reading() as tx:
             due = await store.count_due(tx)
+            waiting = await store.count_waiting(tx, now=self._clock.now())
         metrics.INBOX_PENDING.labels("courier").set(sum(due.values()))
+        wait = await self._tell_pressure(waiting)
         for channel in due:
             self._loop_of(channel).wake()
-        return None
+        return wait
+
+    async def _tell_pressure(self, waiting: Mapping[int, int]) -> timedelta | None:
+        if self._listener is None:
+            return None
+        pressures = {
+            channel: Pressure(channel, waiting.get(channel, 0), self._pacing.rate(channel, Verb.CREATE))
+            for channel in {*waiting, *self._channels}
+        }
+        told = await survive(
+            self._listener.feel(pressures), name="pressure", but=(UnavailableError, LostLeadershipError)
+        )
+        return None if isinstance(told, Bug) else told
 
     def _loop_of(self, channel: int) -> Loop:
         loop = self._channels.get(channel)
@@ -229,8 +255,10 @@ class Courier:
     async def _create(self, card: Card, rendered: Rendered) -> None:
         began = card.creating_since or self._clock.now()
         async with self._database.transaction() as tx:
-            await store.mark_creating(tx, card.id, marker=rendered.marker, now=began)
-        if card.announced:
+            announced = await store.mark_creating(tx, card.id, marker=rendered.marker, now=began)
+        if announced is None:
+            return
+        if announced:
             # It was said once: posting it again wakes nobody.
             rendered = replace(rendered, ping_roles=(), ping_users=(), silent=True)
         message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce(began))

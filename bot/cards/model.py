@@ -53,7 +53,7 @@ class Card:
     """The custom_id by which a message of unknown outcome is found again."""
     touched_at: datetime
     announced: bool
-    """Whether it was ever shown: what was said once pings nobody when it is posted again."""
+    """Whether it was ever shown, or said in another way: then it pings nobody when it is posted."""
     failures: int
     retry_at: datetime | None
 
@@ -96,6 +96,22 @@ def need_of(card: Card) -> Need:
             return Need.FIND
         case CardState.ABSENT | CardState.GONE:
             return Need.CREATE
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """What waits for a channel, against what the channel takes."""
+
+    channel_id: int
+    waiting: int
+    """Cards that wait to be created, those that were put aside left out."""
+    rate: float
+    """Creations a second that the channel takes for long."""
+
+    @property
+    def drain(self) -> timedelta:
+        """Return how long it takes until all that waits is created."""
+        return timedelta(seconds=self.waiting / self.rate)
 
 
 def backoff(failures: int, *, first: timedelta, longest: timedelta) -> timedelta:

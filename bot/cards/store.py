@@ -7,12 +7,14 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Index,
     Integer,
     Row,
     Table,
     Text,
     UniqueConstraint,
+    and_,
     bindparam,
     func,
     or_,
@@ -77,6 +79,10 @@ class Cards:
         self._clock = clock
         self._on_change: Callable[[], None] = _nobody
 
+    def wake(self) -> None:
+        """Have whoever delivers look again."""
+        self._on_change()
+
     def on_change(self, callback: Callable[[], None]) -> None:
         """Have the deliverer woken after each commit that changes a card."""
         self._on_change = callback
@@ -90,22 +96,34 @@ class Cards:
         *,
         priority: Priority = Priority.NORMAL,
         not_before: datetime | None = None,
+        announced: bool = False,
     ) -> None:
-        """Have a card in a channel, rendered anew if it is there already."""
+        """Have a card in a channel, rendered anew if it is there already.
+
+        With `announced` a new one calls for nobody: others did, or do.
+        """
         now = self._clock.now()
         which = {"_kind": kind, "_key": key, "_channel": channel_id}
         news = {"priority": priority, "touched_at": now, "retry_at": not_before}
         bumped = await tx.execute(_bump, {**which, **news})
         if bumped.rowcount == 0:
             place = {"kind": kind, "key": key, "channel_id": channel_id, "posted_in": channel_id}
-            await tx.execute(card.insert(), {**_NEW, **place, **news})
+            await tx.execute(card.insert(), {**_NEW, **place, **news, "announced": announced})
         tx.after_commit(self._on_change)
 
     async def touch(self, tx: Transaction, kind: str, key: str) -> None:
         """Have every card of this key rendered anew, wherever it is."""
+        await self._touch(tx, card.c.kind == kind, card.c.key == key)
+
+    async def touch_all(self, tx: Transaction, kind: str, channel_id: int) -> None:
+        """Have every card of a kind in a channel rendered anew that is there or should be."""
+        gone = and_(card.c.state == CardState.GONE, ~_is_due)
+        await self._touch(tx, card.c.kind == kind, card.c.channel_id == channel_id, ~gone)
+
+    async def _touch(self, tx: Transaction, *which: ColumnElement[bool]) -> None:
         touched = await tx.execute(
             update(card)
-            .where(card.c.kind == kind, card.c.key == key)
+            .where(*which)
             .values(wanted=card.c.wanted + 1, touched_at=self._clock.now(), retry_at=None)
         )
         if touched.rowcount:
@@ -116,6 +134,51 @@ async def count_due(tx: Transaction) -> dict[int, int]:
     """Return how many cards wait, for each channel for which some do."""
     counted = select(card.c.posted_in, func.count().label("due")).where(_is_due).group_by(card.c.posted_in)
     return {int(row.posted_in): int(row.due) for row in await tx.execute(counted)}
+
+
+async def count_waiting(tx: Transaction, *, now: datetime) -> dict[int, int]:
+    """Return how many cards wait to be created, for each channel; those put aside are left out."""
+    counted = (
+        select(card.c.posted_in, func.count().label("waiting"))
+        .where(_is_due, card.c.state != CardState.LIVE, _may_be_tried(now))
+        .group_by(card.c.posted_in)
+    )
+    return {int(row.posted_in): int(row.waiting) for row in await tx.execute(counted)}
+
+
+async def list_unshown(tx: Transaction, channel_id: int, kinds: Collection[str]) -> list[Card]:
+    """Return the cards of these kinds that belong into a channel and of which it has seen nothing yet."""
+    rows = await tx.execute(select(card).where(*_unshown(channel_id, kinds)).order_by(card.c.id))
+    return [_card(row) for row in rows]
+
+
+async def withdraw(tx: Transaction, ids: Collection[int]) -> None:
+    """Take back cards that were never shown; one whose creation has begun stays."""
+    if ids:
+        await tx.execute(
+            card.delete().where(card.c.id == bindparam("_id"), card.c.state == CardState.ABSENT),
+            [{"_id": number} for number in ids],
+        )
+
+
+async def hush(tx: Transaction, channel_id: int, kinds: Collection[str]) -> None:
+    """Have those cards of these kinds in a channel call for nobody that were never shown."""
+    await tx.execute(update(card).where(*_unshown(channel_id, kinds)).values(announced=True))
+
+
+def _unshown(channel_id: int, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        card.c.channel_id == channel_id,
+        card.c.posted_in == channel_id,
+        card.c.kind.in_(kinds),
+        card.c.state == CardState.ABSENT,
+        ~card.c.announced,
+        _is_due,
+    )
+
+
+def _may_be_tried(now: datetime) -> ColumnElement[bool]:
+    return or_(card.c.retry_at.is_(None), card.c.retry_at <= now)
 
 
 async def list_due(
@@ -132,7 +195,7 @@ async def list_due(
         .where(
             card.c.posted_in == channel_id,
             _is_due,
-            or_(card.c.retry_at.is_(None), card.c.retry_at <= now),
+            _may_be_tried(now),
             card.c.state.in_(states),
         )
         .order_by(card.c.priority.desc(), card.c.touched_at, card.c.id)
@@ -164,9 +227,12 @@ async def find_card(tx: Transaction, kind: str, key: str, channel_id: int) -> Ca
     return _card(row) if row else None
 
 
-async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: datetime) -> None:
-    """Note that a creation is about to go out."""
-    await tx.execute(
+async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: datetime) -> bool | None:
+    """Note that a creation is about to go out.
+
+    Returns whether it was announced already, and so calls for nobody; None: it was withdrawn.
+    """
+    noted = await tx.execute(
         update(card)
         .where(card.c.id == card_id)
         .values(
@@ -174,7 +240,10 @@ async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: date
             marker=marker,
             creating_since=func.coalesce(card.c.creating_since, now, type_=UtcDateTime()),
         )
+        .returning(card.c.announced)
     )
+    announced: bool | None = noted.scalar()
+    return announced
 
 
 async def mark_live(tx: Transaction, card_id: int, *, message_id: int, version: int) -> None:

@@ -37,6 +37,8 @@ _BAN_SECONDS: Final = 300.0
 """How long to keep still after a 429 that names no time: it comes from the edge; pushing makes it a ban."""
 _MOST_SLOTS: Final = 1024
 """Slots remembered before those that are free again are forgotten."""
+_CAUTIOUS_RATE: Final = 1.0
+"""Requests a second, assumed until an answer states a limit: Discord takes five messages in five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,13 @@ class Answer:
             return _number(self.headers.get("X-RateLimit-Reset-After")) or 0.0
         return 0.0
 
+    @property
+    def window(self) -> tuple[int, float] | None:
+        """Return how many requests are taken, and the seconds until as many are taken again."""
+        limit = _number(self.headers.get("X-RateLimit-Limit"))
+        seconds = _number(self.headers.get("X-RateLimit-Reset-After"))
+        return (int(limit), seconds) if limit and limit >= 1 and seconds and seconds > 0 else None
+
 
 TOO_MANY_REQUESTS: Final = 429
 
@@ -92,7 +101,13 @@ class Pacing:
     def __init__(self, monotonic: Monotonic) -> None:
         self._monotonic = monotonic
         self._free_at: dict[tuple[int, str], float] = {}
+        self._windows: dict[tuple[int, str], tuple[int, float]] = {}
         self._all_free_at = 0.0
+
+    def rate(self, channel_id: int, verb: str) -> float:
+        """Return how many such requests a second are taken for long; a cautious guess until that is known."""
+        limit, seconds = self._windows.get((channel_id, verb), (_CAUTIOUS_RATE, 1.0))
+        return limit / seconds
 
     def ready_in(self, channel_id: int, verb: str) -> float:
         """Return the seconds until such a request is taken; 0 when it is now."""
@@ -110,6 +125,16 @@ class Pacing:
             self._all_free_at = max(self._all_free_at, now + answer.slot_in)
         elif answer.verb is not None:
             self._note(answer.verb, now + answer.slot_in)
+            if answer.window is not None:
+                self._widen(answer.verb, *answer.window)
+
+    def _widen(self, slot: tuple[int, str], limit: int, seconds: float) -> None:
+        """Take note of a limit; its window is as long as the longest wait that was ever stated with it."""
+        known_limit, known_seconds = self._windows.pop(slot, (limit, 0.0))
+        if len(self._windows) >= _MOST_SLOTS:
+            self._windows.pop(next(iter(self._windows)))
+        # Put last: who was heard of least recently is forgotten first.
+        self._windows[slot] = (limit, max(seconds, known_seconds) if limit == known_limit else seconds)
 
     def _note(self, slot: tuple[int, str], free_at: float) -> None:
         if free_at <= self._monotonic():

@@ -6,6 +6,7 @@ from datetime import timedelta
 from bot.access.model import Grant, Policy
 from bot.access.service import Access
 from bot.alerts import store
+from bot.alerts.digests import Digests
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
 from bot.alerts.inbox.model import Arrival, Kind
@@ -15,6 +16,7 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Route
 from bot.alerts.service import Alerts
 from bot.alerts.showing import Showing
+from bot.alerts.storm.service import Storms
 from bot.cards.store import Cards, find_card
 from bot.core.matchers import parse_matchers
 from bot.database.engine import Database
@@ -61,7 +63,10 @@ class Rooms:
         self.cards = Cards(self.clock)
         self.timers = Timers(self.database, self.clock)
         self.journal = Journal(self.clock)
-        self.showing = Showing(self.cards, self.timers, self.journal, self.clock, lambda: self.policy)
+        self.storms = Storms(self.database, self.cards, self.journal, self.clock, lambda: self.policy)
+        self.showing = Showing(
+            self.cards, self.timers, self.journal, self.clock, lambda: self.policy, storms=self.storms
+        )
         self.intake = Intake(self.database, self.showing, self.clock, lambda: self.policy)
         self.applier = Applier(self.database, self.clock, handle=self.intake.apply, notice=self._notice)
         grant = Grant(name="operators", roles=frozenset({OPERATORS}), may=("alerts:*",))
@@ -73,6 +78,9 @@ class Rooms:
             self.timers,
             clock=self.clock,
             policy=lambda: self.policy,
+        )
+        self.digests = Digests(
+            self.database, self.access, self.alerts, self.storms, policy=lambda: self.policy
         )
 
     async def _notice(self, tx, number, reason) -> None:

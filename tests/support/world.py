@@ -8,8 +8,10 @@ from typing import Any
 import discord
 
 from bot.access.model import Grant, Policy
+from bot.alerts import kinds
 from bot.alerts.showing import CARD, PING
 from bot.alerts.sources import IncidentCards, PingCards
+from bot.alerts.storm.sources import CallCards, DigestCards
 from bot.cards.courier import Courier
 from bot.cards.notices.service import KIND as NOTICE
 from bot.cards.notices.service import Notices
@@ -21,6 +23,7 @@ from bot.database.engine import Database
 from bot.housekeeping import HEAD, HeadCards
 from bot.oversight.service import Oversight
 from cogs.alerts import AlertsCog
+from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
 from tests.support.alerting import Rooms, a_policy, a_route, open_rooms
 from tests.support.chat import GUILD_ID, FastBot, a_bot
@@ -67,15 +70,22 @@ class World:
             {
                 CARD: IncidentCards(rooms.database, rooms.clock, self._policy),
                 PING: PingCards(rooms.database, rooms.clock, self._policy),
+                kinds.DIGEST: DigestCards(rooms.database, rooms.clock),
+                kinds.CALL: CallCards(rooms.database, self._policy),
                 NOTICE: self.notices,
                 HEAD: HeadCards(),
             },
             clock=rooms.clock,
             fallback_channel=lambda: self.audit_channel,
+            listener=rooms.storms,
         )
 
     def _make_cogs(self, _bot):
-        return [AlertsCog(self.rooms.alerts, self.actions), MachineCog(self.oversight, self.actions)]
+        return [
+            AlertsCog(self.rooms.alerts, self.actions),
+            DigestsCog(self.rooms.digests, self.actions, self.clock),
+            MachineCog(self.oversight, self.actions),
+        ]
 
     async def _status(self):
         return self.status
@@ -93,6 +103,7 @@ class World:
         await self.rooms.timers.step()
         while await self.rooms.applier.step() is not None:
             pass
+        await self.courier.dispatch()
         await self.courier.settle()
 
     async def pass_time(self, by: timedelta) -> None:

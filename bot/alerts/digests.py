@@ -1,0 +1,142 @@
+"""What people do with storms and their digests. Each method checks access itself, at the moment of acting."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bot.access.service import Access
+from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.policy import AlertPolicy
+from bot.alerts.service import Alerts
+from bot.alerts.showing import targets_at
+from bot.alerts.store import get_incidents
+from bot.alerts.storm import store
+from bot.alerts.storm.model import Storm, Totals
+from bot.alerts.storm.service import Storms
+from bot.alerts.storm.sources import find_page
+from bot.core.actor import Actor
+from bot.core.errors import NotFoundError
+from bot.database.engine import Database, Transaction
+
+ACTION = "alerts:ack"
+"""Who may take incidents on may also say in how many messages they are shown."""
+
+_MOST_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStorm:
+    """The storm that is on in a channel."""
+
+    channel: str
+    """Our name of it."""
+    storm: Storm
+    totals: Totals
+
+
+class Digests:
+    """The use cases of people in a storm."""
+
+    def __init__(
+        self,
+        database: Database,
+        access: Access,
+        alerts: Alerts,
+        storms: Storms,
+        *,
+        policy: Callable[[], AlertPolicy],
+    ) -> None:
+        """Take the leading database and the services that do the work."""
+        self._database = database
+        self._access = access
+        self._alerts = alerts
+        self._storms = storms
+        self._policy = policy
+
+    async def acknowledge_page(self, key: str, *, by: Actor) -> tuple[Incident, ...]:
+        """Take on everything that a page names and nobody has.
+
+        Raises:
+            NotFoundError: The page is no longer kept.
+            NotAllowedError: Somebody may not acknowledge one of them.
+        """
+        numbers = [
+            incident.number
+            for incident in await self._named(key)
+            if incident.is_open and incident.acknowledgement is None
+        ]
+        return await self._alerts.acknowledge(numbers, by=by)
+
+    async def list_page(self, key: str, *, by: Actor) -> tuple[Incident, ...]:
+        """Return the incidents that a page ever named, the newest first."""
+        async with self._database.reading() as tx:
+            page = await find_page(tx, key)
+            if page is None:
+                raise NotFoundError("This digest is no longer kept.")
+        self._access.check(by, "alerts:list", self._targets(page.storm))
+        return page.all
+
+    async def list_worst(self, storm_id: int, *, by: Actor) -> tuple[Incident, ...]:
+        """Return the incidents of a storm that nobody acknowledged, the worst and newest first."""
+        async with self._database.reading() as tx:
+            storm = await self._get(tx, storm_id)
+            self._access.check(by, "alerts:list", self._targets(storm))
+            numbers = await store.list_worst(tx, storm_id, limit=_MOST_LISTED)
+            return tuple(await get_incidents(tx, numbers))
+
+    async def open(self, number: IncidentNumber, *, by: Actor) -> Incident:
+        """Return an incident that was chosen from a page."""
+        return await self._alerts.get(number, by=by)
+
+    async def end(self, storm_id: int, *, by: Actor) -> None:
+        """End a storm: its incidents get cards of their own again.
+
+        Raises:
+            ConflictError: It is over already.
+        """
+        async with self._database.transaction() as tx:
+            storm = await self._get(tx, storm_id)
+            self._access.check(by, ACTION, self._targets(storm))
+            await self._storms.end(tx, storm, by=by)
+
+    async def force(self, channel: str, *, by: Actor) -> None:
+        """Begin a storm in a channel; it goes on until somebody ends it.
+
+        Raises:
+            NotFoundError: We know no such channel.
+            ConflictError: One is on already.
+        """
+        channel_id = self._policy().channels.get(channel)
+        if channel_id is None:
+            raise NotFoundError(f"There is no channel named {channel} in the configuration.")
+        self._access.check(by, ACTION, targets_at([channel], None))
+        async with self._database.transaction() as tx:
+            await self._storms.force(tx, channel_id, by=by)
+
+    async def list_storms(self) -> list[ChannelStorm]:
+        """Return the storms that are on."""
+        async with self._database.reading() as tx:
+            latest: Mapping[int, Storm] = await store.list_latest(tx)
+            return [
+                ChannelStorm(self._name(channel), storm, await store.sum_up(tx, storm.id))
+                for channel, storm in latest.items()
+                if storm.is_on
+            ]
+
+    async def _named(self, key: str) -> tuple[Incident, ...]:
+        async with self._database.reading() as tx:
+            page = await find_page(tx, key)
+        if page is None:
+            raise NotFoundError("This digest is no longer kept.")
+        return page.named
+
+    async def _get(self, tx: Transaction, storm_id: int) -> Storm:
+        storm = await store.find_storm(tx, storm_id)
+        if storm is None:
+            raise NotFoundError("This storm is no longer kept.")
+        return storm
+
+    def _targets(self, storm: Storm) -> tuple[str, ...]:
+        return targets_at(self._policy().names_of(storm.channel_id), None)
+
+    def _name(self, channel_id: int) -> str:
+        return next(iter(self._policy().names_of(channel_id)), str(channel_id))
