@@ -139,6 +139,8 @@ async def a_prometheus(folder: Path, bot_port: int, *, path_prefix: str) -> Asyn
     arguments = (
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
+        # Its first alert is sent before it has learnt where its Alertmanagers are.
+        "--rules.alert.resend-delay=1s",
         f"--web.listen-address=127.0.0.1:{port}",
     )
     async with _program(folder / "prometheus.log", program, *arguments):
