@@ -3,6 +3,7 @@
 | call | does |
 | --- | --- |
 | `GET /_sim/messages?channel=ID` | messages with their versions; `&deleted=1` the deleted ones |
+| `GET /_sim/seen?channel=ID&pattern=REGEX` | when each match first stood in a text, and in an attached file |
 | `GET /_sim/stats` | counters |
 | `GET /_sim/requests?since=N` | the requests from the N-th on |
 | `POST /_sim/faults` | adds a fault: `{"method", "path", "kind", "with": {…}, "times", "for_seconds", "after_commit"}` |
@@ -16,6 +17,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -36,6 +38,7 @@ class Inspection:
         self._server = server
         self._calls: dict[tuple[str, str], Callable[[dict[str, str], Json], Awaitable[Any]]] = {
             ("GET", "messages"): self._messages,
+            ("GET", "seen"): self._seen,
             ("GET", "stats"): self._stats,
             ("GET", "requests"): self._requests,
             ("POST", "faults"): self._add_fault,
@@ -67,6 +70,25 @@ class Inspection:
         else:
             chosen = self._server.messages(channel)
         return [_described(message) for message in chosen]
+
+    async def _seen(self, query: dict[str, str], body: Json) -> Any:
+        pattern, channel = re.compile(query["pattern"]), int(query["channel"])
+        texts: dict[str, str] = {}
+        files: dict[str, str] = {}
+        versions = [
+            version
+            for message in self._server.state.every_message.values()
+            if message.channel_id == channel
+            for version in message.versions
+        ]
+        for version in sorted(versions, key=lambda version: version.at):
+            at = version.at.isoformat()
+            for match in pattern.finditer(version.text):
+                texts.setdefault(_groups(match), at)
+            for content in version.files.values():
+                for match in pattern.finditer(content.decode()):
+                    files.setdefault(_groups(match), at)
+        return {"texts": texts, "files": files}
 
     async def _stats(self, query: dict[str, str], body: Json) -> Any:
         server, counts = self._server, self._server.gateway.counts
@@ -137,6 +159,10 @@ class Inspection:
         user = self._server.state.users[int(body["user"])]
         click = await self._server.click(int(body["message"]), body["custom_id"], user)
         return {"callback": click.callback, "answered_after": click.answered_after}
+
+
+def _groups(match: re.Match[str]) -> str:
+    return "/".join(group for group in match.groups() if group is not None) or match[0]
 
 
 def _described(message: StoredMessage) -> Json:
