@@ -1,0 +1,222 @@
+"""The tables of silences: those that are known, and drafts behind the buttons of previews."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Row,
+    Table,
+    Text,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from bot.alerts.model import IncidentNumber
+from bot.alerts.peers.model import Silence, SilenceState
+from bot.alerts.silences.model import Draft, Known
+from bot.core.matchers import parse_matcher
+from bot.database.engine import Transaction
+from bot.database.facts import find_fact, set_fact
+from bot.database.schema import BigId, Json, UtcDateTime, metadata
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("body", Json, nullable=False),
+    Column("has_begun", Boolean, nullable=False),
+    Column("end_is_told", Boolean, nullable=False),
+    Column("incident", BigId, ForeignKey("incident.number", ondelete="SET NULL")),
+    Column("touched_at", UtcDateTime),
+)
+Index("ix_silence_incident", silence.c.incident)
+
+draft = Table(
+    "silence_draft",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("body", Json, nullable=False),
+    Column("by_id", Text, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("taken_at", UtcDateTime),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSilence:
+    """A silence as we keep it."""
+
+    source: str
+    known: Known
+    incident: IncidentNumber | None = None
+    """The one it was made for here."""
+    touched_at: datetime | None = None
+    """When it was last made, changed or ended here; what was listed before that is older than it."""
+
+    @property
+    def silence(self) -> Silence:
+        """What Alertmanager has."""
+        return self.known.silence
+
+
+@dataclass(frozen=True, slots=True)
+class KeptDraft:
+    """A draft as we keep it."""
+
+    draft: Draft
+    by_id: str
+
+
+async def list_of_source(tx: Transaction, source: str) -> list[KeptSilence]:
+    """Return everything that is kept of a source."""
+    rows = await tx.execute(select(silence).where(silence.c.source == source).order_by(silence.c.id))
+    return [_kept(row) for row in rows]
+
+
+async def list_by_ids(tx: Transaction, source: str, ids: Iterable[str]) -> list[KeptSilence]:
+    """Return those of a source that are kept, of these ids."""
+    rows = await tx.execute(
+        select(silence).where(silence.c.source == source, silence.c.id.in_(list(ids))).order_by(silence.c.id)
+    )
+    return [_kept(row) for row in rows]
+
+
+async def list_of_incident(tx: Transaction, number: IncidentNumber) -> list[KeptSilence]:
+    """Return those that were made for an incident."""
+    rows = await tx.execute(
+        select(silence).where(silence.c.incident == number).order_by(silence.c.source, silence.c.id)
+    )
+    return [_kept(row) for row in rows]
+
+
+async def save(tx: Transaction, kept: KeptSilence) -> None:
+    """Keep a silence in place of what was kept of it."""
+    await forget(tx, kept.source, [kept.silence.id])
+    await tx.execute(
+        silence.insert().values(
+            source=kept.source,
+            id=kept.silence.id,
+            body=_write_silence(kept.silence),
+            has_begun=kept.known.has_begun,
+            end_is_told=kept.known.end_is_told,
+            incident=kept.incident,
+            touched_at=kept.touched_at,
+        )
+    )
+
+
+async def forget(tx: Transaction, source: str, ids: Iterable[str]) -> None:
+    """Keep these silences of a source no longer."""
+    await tx.execute(delete(silence).where(silence.c.source == source, silence.c.id.in_(list(ids))))
+
+
+async def was_looked_at(tx: Transaction, source: str) -> bool:
+    """Say whether the silences of a source were ever listed."""
+    return await find_fact(tx, f"silences:{source}") is not None
+
+
+async def note_look(tx: Transaction, source: str, at: datetime) -> None:
+    """Remember that the silences of a source were listed."""
+    await set_fact(tx, f"silences:{source}", at.isoformat())
+
+
+async def insert_draft(tx: Transaction, token: str, body: Draft, *, by_id: str, expires_at: datetime) -> None:
+    """Keep a draft for the buttons that name its token."""
+    await tx.execute(
+        draft.insert().values(token=token, body=_write_draft(body), by_id=by_id, expires_at=expires_at)
+    )
+
+
+async def find_draft(tx: Transaction, token: str, *, now: datetime) -> KeptDraft | None:
+    """Return a draft that has not expired."""
+    row = (await tx.execute(select(draft).where(draft.c.token == token, draft.c.expires_at > now))).first()
+    return KeptDraft(_read_draft(row.body), row.by_id) if row is not None else None
+
+
+async def take_draft(tx: Transaction, token: str, *, now: datetime) -> bool:
+    """Say whether the caller is the one who turns a draft into silences: of several, one is."""
+    taken = await tx.execute(
+        update(draft)
+        .where(draft.c.token == token, draft.c.taken_at.is_(None))
+        .values(taken_at=now)
+        .returning(draft.c.token)
+    )
+    return taken.first() is not None
+
+
+async def give_back_draft(tx: Transaction, token: str, body: Draft) -> None:
+    """Let a draft be tried again, as what is left of it."""
+    await tx.execute(
+        update(draft).where(draft.c.token == token).values(taken_at=None, body=_write_draft(body))
+    )
+
+
+async def purge_drafts(tx: Transaction, *, now: datetime) -> int:
+    """Delete drafts that expired; return how many."""
+    expired = draft.c.expires_at <= now
+    count = int((await tx.execute(select(func.count()).select_from(draft).where(expired))).scalar_one())
+    if count:
+        await tx.execute(delete(draft).where(expired))
+    return count
+
+
+def _kept(row: Row[Any]) -> KeptSilence:
+    known = Known(_read_silence(row.body), has_begun=row.has_begun, end_is_told=row.end_is_told)
+    number = IncidentNumber(row.incident) if row.incident is not None else None
+    return KeptSilence(row.source, known, number, row.touched_at)
+
+
+def _write_silence(value: Silence) -> dict[str, Any]:
+    return {
+        "id": value.id,
+        "matchers": [str(matcher) for matcher in value.matchers],
+        "unreadable": list(value.unreadable),
+        "starts_at": value.starts_at.isoformat(),
+        "ends_at": value.ends_at.isoformat(),
+        "created_by": value.created_by,
+        "comment": value.comment,
+        "state": value.state.value,
+    }
+
+
+def _read_silence(body: Mapping[str, Any]) -> Silence:
+    return Silence(
+        id=body["id"],
+        matchers=tuple(map(parse_matcher, body["matchers"])),
+        unreadable=tuple(body["unreadable"]),
+        starts_at=datetime.fromisoformat(body["starts_at"]),
+        ends_at=datetime.fromisoformat(body["ends_at"]),
+        created_by=body["created_by"],
+        comment=body["comment"],
+        state=SilenceState(body["state"]),
+    )
+
+
+def _write_draft(value: Draft) -> dict[str, Any]:
+    return {
+        "matchers": [str(matcher) for matcher in value.matchers],
+        "ends_at": value.ends_at.isoformat(),
+        "comment": value.comment,
+        "incident": value.incident,
+        "replaces": [list(pair) for pair in value.replaces],
+    }
+
+
+def _read_draft(body: Mapping[str, Any]) -> Draft:
+    number = body["incident"]
+    return Draft(
+        matchers=tuple(map(parse_matcher, body["matchers"])),
+        ends_at=datetime.fromisoformat(body["ends_at"]),
+        comment=body["comment"],
+        incident=IncidentNumber(number) if number is not None else None,
+        replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
+    )
