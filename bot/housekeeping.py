@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.settings import RetentionSettings
+from bot.alerts.silences import store as silences_store
 from bot.alerts.storm import store as storm_store
 from bot.cards import store as cards_store
 from bot.cards.notices import store as notices_store
@@ -95,6 +96,7 @@ class Housekeeping:
             ),
         }
         async with self._database.transaction() as tx:
+            await silences_store.purge_drafts(tx, now=now)
             await storm_store.purge(tx, settled_before=now - retention.incidents)
             await notices_store.purge(tx, before=now - retention.incidents)
             await cards_store.purge(tx, untouched_since=now - retention.incidents)

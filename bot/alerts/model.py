@@ -144,6 +144,27 @@ class Closing:
 
 
 @dataclass(frozen=True, slots=True)
+class Muting:
+    """What keeps the firing alerts of an incident quiet."""
+
+    silences: tuple[str, ...] = ()
+    """Ids."""
+    inhibitors: tuple[str, ...] = ()
+    """Fingerprints of alerts."""
+    intervals: tuple[str, ...] = ()
+    """Names of time intervals."""
+    alerts: int = 0
+    """How many are quiet."""
+    firing: int = 0
+    """Of how many that fire."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of the incident is sent to anybody."""
+        return self.alerts >= self.firing
+
+
+@dataclass(frozen=True, slots=True)
 class Destination:
     """Where an incident is shown, and who is told there."""
 
@@ -179,6 +200,8 @@ class Incident:
     """Alerts that the sender cut off the last delivery."""
     acknowledgement: Acknowledgement | None = None
     closing: Closing | None = None
+    muting: Muting | None = None
+    """What keeps its alerts quiet, as far as Alertmanager was asked."""
     destinations: tuple[Destination, ...] = ()
     alerts: tuple[Alert, ...] = ()
     """Firing ones first, longest firing first."""
@@ -191,6 +214,11 @@ class Incident:
     def is_open(self) -> bool:
         """Whether it is not over."""
         return self.closed_at is None
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether nothing of it is sent to anybody."""
+        return self.is_open and self.muting is not None and self.muting.is_whole
 
     @property
     def firing(self) -> tuple[Alert, ...]:
@@ -434,6 +462,7 @@ def _apply_to_closed(
         truncated=told.truncated,
         acknowledgement=None,
         closing=None,
+        muting=None,
         alerts=merged,
         last_key=delivery_key(told),
     )
@@ -457,6 +486,7 @@ def _apply_to_open(incident: Incident, told: Notification, *, words: SeverityWor
         changed_at=incident.changed_at if same else now,
         closed_at=now if state is State.RESOLVED else None,
         unknown_since=(incident.unknown_since or now) if state is State.UNKNOWN else None,
+        muting=None if state is State.RESOLVED else incident.muting,
         truncated=told.truncated,
         alerts=_without_old(merged, told, now=now) if worst is not None and not same else merged,
         last_key=key,
@@ -529,6 +559,7 @@ def close_by_hand(incident: Incident, by: Actor, *, note: str, now: datetime) ->
         closed_at=now,
         changed_at=now,
         closing=Closing(by.id, by.name, note),
+        muting=None,
         # Whatever comes next is news, also what was said before.
         last_key="",
     )

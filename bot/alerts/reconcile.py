@@ -25,6 +25,7 @@ from bot.alerts.model import (
     AlertStatus,
     Incident,
     IncidentNumber,
+    Muting,
     Notification,
     State,
     common,
@@ -50,27 +51,6 @@ PATIENCE_WITH_A_PEER: Final = timedelta(minutes=30)
 """While a peer cannot be asked, an alert is over only after this time: that peer alone might have it."""
 LONGEST_SETTLING: Final = timedelta(hours=1)
 """A route that is grouped over days does not keep us from believing for days."""
-
-
-@dataclass(frozen=True, slots=True)
-class Muting:
-    """What keeps the firing alerts of an incident quiet."""
-
-    silences: tuple[str, ...] = ()
-    """Ids."""
-    inhibitors: tuple[str, ...] = ()
-    """Fingerprints of alerts."""
-    intervals: tuple[str, ...] = ()
-    """Names of time intervals."""
-    alerts: int = 0
-    """How many are quiet."""
-    firing: int = 0
-    """Of how many that fire."""
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of the incident is sent to anybody."""
-        return self.alerts >= self.firing
 
 
 @dataclass(frozen=True, slots=True)

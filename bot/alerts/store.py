@@ -1,7 +1,7 @@
 """The tables of incidents and their alerts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -31,6 +31,7 @@ from bot.alerts.model import (
     Destination,
     Incident,
     IncidentNumber,
+    Muting,
     Notification,
     Severity,
     State,
@@ -68,6 +69,7 @@ incident = Table(
     Column("closed_by", Text),
     Column("closed_name", Text),
     Column("closed_note", Text),
+    Column("muting", Json(none_as_null=True)),
     Column("notes", Json, nullable=False),
     Column("last_key", Text, nullable=False),
     # A number that was on a card is never given again.
@@ -359,6 +361,7 @@ def _columns(value: Incident) -> dict[str, Any]:
         "closed_by": closing and closing.by_id,
         "closed_name": closing and closing.by_name,
         "closed_note": closing and closing.note,
+        "muting": asdict(value.muting) if value.muting is not None else None,
         "notes": dict(value.notes),
         "last_key": value.last_key,
     }
@@ -462,10 +465,23 @@ async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
         truncated=row.truncated,
         acknowledgement=acknowledgement,
         closing=Closing(row.closed_by, row.closed_name, row.closed_note or "") if row.closed_by else None,
+        muting=_muting(row.muting),
         destinations=tuple(_destination(each) for each in shown),
         alerts=in_order(_alert(each) for each in alerts),
         notes=row.notes,
         last_key=row.last_key,
+    )
+
+
+def _muting(kept: Mapping[str, Any] | None) -> Muting | None:
+    if kept is None:
+        return None
+    return Muting(
+        silences=tuple(kept["silences"]),
+        inhibitors=tuple(kept["inhibitors"]),
+        intervals=tuple(kept["intervals"]),
+        alerts=kept["alerts"],
+        firing=kept["firing"],
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from bot.alerts.settings import AlertmanagerSettings
+from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.core.errors import BrokenError, MachineError, UnavailableError
 from bot.settings.tree import Settings
 

@@ -7,7 +7,8 @@ function in `bot.settings.rules`.
 from typing import Annotated
 
 from bot.access.settings import AccessSettings
-from bot.alerts.settings import AlertmanagerSettings, AlertsSettings
+from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.alerts.settings import AlertsSettings
 from bot.chat.settings import DiscordSettings
 from bot.configurable import NeedsRestart, Section
 from bot.database.settings import DatabaseSettings

@@ -27,7 +27,7 @@ from bot.alerts.peers.model import (
     Unreachable,
     merged,
 )
-from bot.alerts.settings import AlertmanagerSettings
+from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.core.clock import Clock
 from bot.core.errors import (
     BrokenError,

@@ -5,9 +5,8 @@ from typing import Final
 
 import discord
 
-from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.model import Incident, IncidentNumber, Muting
 from bot.alerts.peers.model import Silence
-from bot.alerts.reconcile import Muting
 from bot.alerts.silences.model import (
     Breadth,
     Draft,

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model import IncidentNumber, Muting
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import ClusterState, NewSilence, PeerState, SilenceState, Snapshot, Unreachable
-from bot.alerts.reconcile import Memory, Muted, Muting, reconcile
-from bot.alerts.settings import AlertmanagerSettings
+from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.alerts.reconcile import Memory, Muted, reconcile
 from bot.core.clock import SystemClock
 from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
 from bot.core.matchers import parse_matchers

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model import IncidentNumber, Muting
 from bot.alerts.peers.model import Silence, SilenceState
-from bot.alerts.reconcile import Muting
 from bot.alerts.silences.card import (
     created_words,
     event_words,
