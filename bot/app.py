@@ -134,6 +134,7 @@ class App:
         )
         self._wake_applier: Callable[[], None] = lambda: None
         self._chat: Chat | None = None
+        self._digests: Digests | None = None
         self.web: WebServer | None = None
         """Listening while it runs."""
 
@@ -226,7 +227,7 @@ class App:
             policy=lambda: self._policy,
             wake_applier=applying.wake,
         )
-        digests = Digests(database, self._access, alerts, storms, policy=lambda: self._policy)
+        digests = self._digests = Digests(database, self._access, alerts, storms, policy=lambda: self._policy)
         await alerts.load()
         oversight = Oversight(
             database,
@@ -302,7 +303,7 @@ class App:
         finally:
             metrics.LEADING.set(0)
             self._wake_applier = lambda: None
-            self._chat = None
+            self._chat = self._digests = None
             await leadership.release(epoch)
 
     async def _count(self, database: Database) -> timedelta:
@@ -351,7 +352,8 @@ class App:
         quarantined = waiting.get(DeliveryState.QUARANTINED, 0)
         pending = waiting.get(DeliveryState.PENDING, 0)
         text = f"{pending} deliveries wait, {quarantined} are quarantined"
-        return [*lines, StatusLine("inbox", ok=not quarantined, text=text)]
+        lines.append(StatusLine("inbox", ok=not quarantined, text=text))
+        return lines if self._digests is None else [*lines, *await self._digests.list_status()]
 
     def _arrived(self) -> None:
         """Wake whoever applies deliveries in this process, if it leads."""

@@ -1,7 +1,7 @@
 """What people do with storms and their digests. Each method checks access itself, at the moment of acting."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.access.service import Access
 from bot.alerts.model import Incident, IncidentNumber
@@ -10,11 +10,13 @@ from bot.alerts.service import Alerts
 from bot.alerts.showing import targets_at
 from bot.alerts.store import get_incidents
 from bot.alerts.storm import store
+from bot.alerts.storm.card import FORCE
 from bot.alerts.storm.model import Storm, Totals
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import find_page
 from bot.core.actor import Actor
 from bot.core.errors import NotFoundError
+from bot.core.status import Offer, StatusLine
 from bot.database.engine import Database, Transaction
 
 ACTION = "alerts:ack"
@@ -121,6 +123,28 @@ class Digests:
                 for channel, storm in latest.items()
                 if storm.is_on
             ]
+
+    async def list_status(self) -> list[StatusLine]:
+        """Return how stormy it is, and in which channels one can have a storm."""
+        storms = await self.list_storms()
+        lines = [
+            StatusLine(
+                "storm",
+                ok=False,
+                text=f"in {one.channel}{' by hand' if one.storm.forced else ''}: {one.totals.incidents:,} "
+                f"incidents, {one.totals.critical:,} critical,",
+                since=one.storm.since,
+            )
+            for one in storms
+        ]
+        others = tuple(name for name in self._channels() if name not in {one.channel for one in storms})
+        offer = Offer(FORCE, "Let incidents share messages in…", others)
+        if not lines:
+            return [StatusLine("storms", ok=True, text="none: each incident has a message", offer=offer)]
+        return [*lines[:-1], replace(lines[-1], offer=offer)]
+
+    def _channels(self) -> list[str]:
+        return [name for name in dict.fromkeys(route.channel for route in self._policy().routes) if name]
 
     async def _named(self, key: str) -> tuple[Incident, ...]:
         async with self._database.reading() as tx:

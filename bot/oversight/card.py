@@ -7,10 +7,10 @@ import discord
 
 from bot.access.model import Decision, Grant, Reason
 from bot.chat import layout
-from bot.chat.action import button
+from bot.chat.action import button, select
 from bot.chat.keys import pack, unpack
-from bot.chat.text import code, cut, escape, link, timestamp, units
-from bot.core.status import StatusLine
+from bot.chat.text import code, cut, cut_plain, escape, link, timestamp, units
+from bot.core.status import Offer, StatusLine
 from bot.journal.model import Outcome, Recorded
 from bot.oversight.model import About, AccessAnswer, AuditPage, AuditQuestion, Status
 
@@ -68,6 +68,7 @@ def render_status(status: Status) -> discord.ui.LayoutView:
         layout.container(
             layout.text("### All is well" if status.ok else "### Something needs a look"),
             layout.text(*_fitting([_status_line(line) for line in status.lines])),
+            *(_offered(line.offer) for line in status.lines if line.offer is not None and line.offer.options),
             colour=layout.GOOD if status.ok else layout.WARNING,
         )
     )
@@ -171,6 +172,14 @@ def _approvals(number: int) -> str:
     if not number:
         return ""
     return f", with {number} approval{'' if number == 1 else 's'}"
+
+
+def _offered(offer: Offer) -> layout.Item:
+    options = [
+        discord.SelectOption(label=cut_plain(option, layout.LONGEST_OPTION), value=option)
+        for option in offer.options
+    ]
+    return layout.row(select(offer.action, "status", options, offer.prompt))
 
 
 def _status_line(line: StatusLine) -> str:

@@ -1,7 +1,9 @@
 """What a channel sees when more happens than it can take a message each of."""
 
+from dataclasses import replace
 from datetime import timedelta
 
+from tests.support.alerting import a_route
 from tests.support.alerts import a_body, an_entry
 from tests.support.people import a_person
 from tests.support.world import buttons_of, words_of
@@ -85,6 +87,42 @@ async def test_critical_ones_have_cards_of_their_own(town):
     await town.world.receive(*groups(20), a_group(500, severity="critical"))
     assert [words_of(card).splitlines()[0] for card in cards(town)] == ["### CRITICAL · Group500"]
     assert "1 critical has its own card" in words_of(digests(town)[0])
+
+
+async def test_even_critical_ones_can_be_too_many_and_get_cards_as_there_is_room(town):
+    town.world.rooms.policy = replace(town.world.rooms.policy, routes=(a_route(),))
+    await town.world.receive(*groups(60, severity="critical"))
+    assert len(cards(town)) == 15
+    assert sum(words_of(digest).count("**Group") for digest in digests(town)) == 45
+    assert " · critical · " in words_of(digests(town)[0])
+    for _ in range(20):
+        await town.world.pass_time(timedelta(seconds=1))
+    assert len(cards(town)) == 60
+    assert "STORM OVER" not in words_of(digests(town)[0])
+
+
+async def test_what_is_owed_when_the_storm_ends_is_still_said(town):
+    await town.world.receive(*groups(20))
+    await town.world.pass_time(timedelta(seconds=50))
+    await town.world.receive(*groups(2, first=100))
+    for _ in range(8):
+        await town.world.pass_time(timedelta(seconds=20))
+    assert "STORM OVER" in words_of(digests(town)[0])
+    assert len(pinged(town)) == 1
+    await town.world.pass_time(timedelta(minutes=2))
+    assert len(pinged(town)) == 2
+    assert "22 incidents" in words_of(calls(town)[0])
+    await town.world.pass_time(timedelta(seconds=10))
+    assert calls(town) == []
+
+
+async def test_operators_see_storms_in_the_status(town):
+    town.world.status = await town.world.rooms.digests.list_status()
+    assert [line.text for line in town.world.status] == ["none: each incident has a message"]
+    await town.world.receive(*groups(20))
+    town.world.status = await town.world.rooms.digests.list_status()
+    answer = await town.alice.slash(town.alerts, "machine status")
+    assert "in alerts: 20 incidents, 0 critical, since" in words_of(answer.response)
 
 
 async def test_one_that_becomes_critical_leaves_the_digest_for_a_card(town):

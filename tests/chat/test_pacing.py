@@ -118,3 +118,33 @@ def test_channels_of_long_ago_are_forgotten(pacing, watch):
 def test_odd_headers_are_taken_as_no_limit(pacing, headers):
     pacing.learn(an_answer(headers=headers))
     assert pacing.ready_in(CHANNEL, Verb.CREATE) == 0
+
+
+def a_limit(limit, left, reset):
+    headers = {"X-RateLimit-Limit": str(limit)}
+    return an_answer(left=left, reset=reset, headers=headers)
+
+
+def test_until_a_limit_is_stated_the_rate_is_a_cautious_guess(pacing):
+    pacing.learn(an_answer(left=3, reset=4))
+    assert pacing.rate(CHANNEL, Verb.CREATE) == 1
+
+
+def test_the_rate_is_that_of_the_whole_window_whenever_it_is_stated(pacing):
+    pacing.learn(a_limit(5, 2, 1.5))
+    pacing.learn(a_limit(5, 4, 5))
+    pacing.learn(a_limit(5, 0, 0.2))
+    assert pacing.rate(CHANNEL, Verb.CREATE) == pytest.approx(1)
+    assert pacing.rate(CHANNEL, Verb.EDIT) == 1
+
+
+def test_a_changed_limit_is_learnt_anew(pacing):
+    pacing.learn(a_limit(5, 4, 5))
+    pacing.learn(a_limit(10, 9, 2))
+    assert pacing.rate(CHANNEL, Verb.CREATE) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("limit", "reset"), [("x", "5"), ("0", "5"), ("5", "0"), ("5", "-1"), ("nan", "5")])
+def test_a_limit_that_makes_no_sense_is_no_limit(pacing, limit, reset):
+    pacing.learn(a_limit(limit, 4, reset))
+    assert pacing.rate(CHANNEL, Verb.CREATE) == 1

@@ -183,14 +183,18 @@ def _facts(incident: Incident, acknowledged: str) -> list[str]:
 
 
 def _line(incident: Incident, facts: Sequence[str], longest_name: int, longest_place: int) -> str:
-    name = cut_plain(plain(incident.title), longest_name)
-    # A time is written longer than it is shown.
-    rest = len(f"#{incident.number}   · 07:40") + sum(
-        len(fact) + 3 for fact in facts if not fact.startswith("<")
-    )
-    left = min(_LINE - rest - units(name), longest_place)
+    room = _LINE - len(f"#{incident.number} ") - sum(3 + _width(fact) for fact in facts)
+    name = cut_plain(plain(incident.title), min(longest_name, room))
+    left = min(room - units(name) - 1, longest_place)
     named = f"**{cut(escape(name), longest_name + 4)}** {_place(incident, left)}".strip()
     return f"{code(f'#{incident.number}')} {' · '.join((named, *facts))}"
+
+
+def _width(fact: str) -> int:
+    """Return how wide a fact is shown; a line that names a person may wrap."""
+    if fact.startswith("<t:"):
+        return len("07:40")
+    return 0 if fact.startswith("<@") else len(fact)
 
 
 def _place(incident: Incident, room: int) -> str:

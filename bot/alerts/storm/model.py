@@ -102,14 +102,18 @@ def is_critical(severity: Severity) -> bool:
     return severity is Severity.CRITICAL
 
 
-def place_of(line: Line | None, incident: Incident, *, has_card: bool, storm: Storm) -> Place:
-    """Say where an incident belongs; a held one that should have a card leaves the digest."""
+def place_of(line: Line | None, storm: Storm, *, has_card: bool, goes_first: bool) -> Place:
+    """Say where an incident belongs; `goes_first`: it is critical, and the channel has room for its card."""
     if line is not None:
-        rose = is_critical(incident.severity) and incident.is_open
-        return Place.DIGEST if line.is_held and not rose else Place.QUIET_CARD
+        return Place.DIGEST if line.is_held and not goes_first else Place.QUIET_CARD
     if has_card or not storm.is_on:
         return Place.CARD
-    return Place.QUIET_CARD if is_critical(incident.severity) else Place.DIGEST
+    return Place.QUIET_CARD if goes_first else Place.DIGEST
+
+
+def room_for(rate: float, rules: StormRules) -> int:
+    """Return how many critical incidents may wait for cards of their own: even they can be too many."""
+    return max(1, int(rate * rules.after.total_seconds()))
 
 
 def page_for(last_page: int, lines_on_it: int) -> int:

@@ -3,7 +3,7 @@
 Everything is in rows: a storm goes on after a restart where it was.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ from bot.alerts.storm.model import (
     is_critical,
     page_for,
     place_of,
+    room_for,
 )
 from bot.cards import store as cards_store
 from bot.cards.model import Pressure, Priority
@@ -68,6 +69,7 @@ class Storms:
         self._clock = clock
         self._policy = policy
         self._known: dict[int, Storm] | None = None
+        self._rates: dict[int, float] = {}
         self._looked: dict[int, tuple[datetime, Totals | None]] = {}
         """When the numbers of a storm were last looked at, and what its first page says of them."""
 
@@ -77,6 +79,7 @@ class Storms:
         """Begin, continue or end storms by what waits for channels; says when to be asked again."""
         async with self._database.reading() as tx:
             known = await self._latest(tx)
+        self._rates.update({channel: pressure.rate for channel, pressure in pressures.items()})
         unsettled = {channel for channel, storm in known.items() if storm.settled_at is None}
         waits = [
             await self._weigh(known.get(channel), pressures.get(channel, Pressure(channel, 0, _CAUTIOUS)))
@@ -101,7 +104,7 @@ class Storms:
             case _ if storm is None or storm.settled_at is not None:
                 return None
             case _ if storm.is_on:
-                await self._go_on(storm)
+                await self._go_on(storm, batch(pressure))
                 return _LOOK_AGAIN
             case _:
                 await self._give_back(storm, batch(pressure))
@@ -129,12 +132,14 @@ class Storms:
         numbers = {_number(card.key) for card in unshown}
         waiting = {_number(card.key) for card in unshown if card.kind == kinds.INCIDENT}
         severities = await store.list_severities(tx, waiting)
+        room = room_for(self._rates.get(channel_id, _CAUTIOUS), self._policy().storm)
         kept = {number for number, severity in severities if is_critical(severity)}
+        kept = set(sorted(kept)[:room])
         await cards_store.withdraw(
             tx, [card.id for card in unshown if card.kind == kinds.PING or _number(card.key) not in kept]
         )
         await cards_store.hush(tx, channel_id, (kinds.INCIDENT, kinds.PING))
-        await self._join(tx, storm, severities)
+        await self._join(tx, storm, [number for number, _ in severities], with_cards=kept)
         await store.owe(
             tx, channel_id, await store.list_calling(tx, numbers, self._policy().names_of(channel_id))
         )
@@ -143,18 +148,25 @@ class Storms:
         log.warning("storm_began", channel=channel_id, storm=storm.id, incidents=len(severities))
         return True
 
-    async def _go_on(self, storm: Storm) -> None:
-        """Call for people where their time has come, and keep the first page current."""
+    async def _go_on(self, storm: Storm, most: int) -> None:
+        """Call for people, give critical ones their cards, keep the first page current."""
         now, rules = self._clock.now(), self._policy().storm
         looked_at, seen = self._looked.get(storm.id, (storm.since, None))
         async with self._database.reading() as tx:
             calls = due_mentions(await store.list_owed(tx, storm.channel_id), now=now, rules=rules)
             totals = await store.sum_up(tx, storm.id) if now - looked_at >= _LOOK_AGAIN else seen
-        if not calls and totals == seen:
+            first = [
+                line
+                for line, severity in await store.list_held_open(tx, storm.id, limit=most)
+                if is_critical(severity)
+            ]
+        if not calls and not first and totals == seen:
             return
         async with self._database.transaction() as tx:
             if calls:
                 await self._call(tx, storm)
+            await self._give_cards(tx, storm, [(line, Severity.CRITICAL) for line in first])
+            await self._release(tx, storm, first)
             if totals is not None and totals != seen:
                 self._looked[storm.id] = (now, totals)
                 await self._cards.touch(tx, kinds.DIGEST, page_key(storm.id, 1))
@@ -166,41 +178,47 @@ class Storms:
         # Who was over before the storm never had a card, and the digest says how it ended.
         closed = await store.list_held_closed(tx, storm.id)
         await store.release(tx, storm.id, [line.incident for line in closed], now=now)
-        await store.forgive(tx, storm.channel_id)
         await self._touch_pages(tx, over)
-        await self._cards.touch_all(tx, kinds.CALL, storm.channel_id)
         self._note(tx, over)
         await self._record(tx, over, ENDED, by)
         log.info("storm_ended", channel=storm.channel_id, storm=storm.id, by_hand=by is not None)
 
     async def _give_back(self, storm: Storm, most: int) -> None:
         """Give some incidents their cards back, as many as the channel takes beside what is new."""
-        if most == 0:
-            return
         now = self._clock.now()
         async with self._database.transaction() as tx:
-            closed = await store.list_held_closed(tx, storm.id)
+            await self._call(tx, storm)
             given = await store.list_held_open(tx, storm.id, limit=most)
-            for line, severity in given:
-                await self._cards.want(
-                    tx,
-                    kinds.INCIDENT,
-                    str(line.incident),
-                    storm.channel_id,
-                    priority=_PRIORITIES.get(severity, Priority.LOW),
-                    announced=True,
-                )
-            gone = [*closed, *(line for line, _ in given)]
-            await store.release(tx, storm.id, [line.incident for line in gone], now=now)
-            if given:
-                for page in sorted({line.page for line in gone if line.page is not None}):
-                    await self._want_page(tx, storm, page)
+            await self._give_cards(tx, storm, given)
+            await self._release(tx, storm, [line for line, _ in given])
+            await self._release(tx, storm, await store.list_held_closed(tx, storm.id))
+            owing = any(one.owed for one in await store.list_owed(tx, storm.channel_id))
+            if most == 0 or given or owing:
                 return
             settled = replace(storm, settled_at=now)
             await store.update_storm(tx, settled)
             await self._touch_pages(tx, settled)
+            await self._cards.touch_all(tx, kinds.CALL, storm.channel_id)
             self._note(tx, settled)
         log.info("storm_settled", channel=storm.channel_id, storm=storm.id)
+
+    async def _give_cards(
+        self, tx: Transaction, storm: Storm, given: Iterable[tuple[Line, Severity]]
+    ) -> None:
+        for line, severity in given:
+            await self._cards.want(
+                tx,
+                kinds.INCIDENT,
+                str(line.incident),
+                storm.channel_id,
+                priority=_PRIORITIES.get(severity, Priority.LOW),
+                announced=True,
+            )
+
+    async def _release(self, tx: Transaction, storm: Storm, lines: Sequence[Line]) -> None:
+        await store.release(tx, storm.id, [line.incident for line in lines], now=self._clock.now())
+        for page in sorted({line.page for line in lines if line.page is not None}):
+            await self._want_page(tx, storm, page)
 
     # What happens to incidents meanwhile.
 
@@ -213,15 +231,23 @@ class Storms:
         has_card = line is None and (
             await cards_store.find_card(tx, kinds.INCIDENT, str(incident.number), channel_id) is not None
         )
-        place = place_of(line, incident, has_card=has_card, storm=storm)
+        goes_first = incident.is_open and is_critical(incident.severity) and await self._has_room(tx, storm)
+        place = place_of(line, storm, has_card=has_card, goes_first=goes_first)
         if line is None and place is not Place.CARD:
-            await self._join(tx, storm, [(incident.number, incident.severity)])
+            await self._join(
+                tx, storm, [incident.number], with_cards={incident.number} if goes_first else set()
+            )
             await self._owe_for(tx, incident, channel_id)
         elif line is not None and line.page is not None:
             if line.is_held and place is Place.QUIET_CARD:
                 await store.release(tx, storm.id, [incident.number], now=self._clock.now())
             await self._want_page(tx, storm, line.page)
         return place
+
+    async def _has_room(self, tx: Transaction, storm: Storm) -> bool:
+        waiting = await cards_store.count_waiting(tx, now=self._clock.now())
+        rate = self._rates.get(storm.channel_id, _CAUTIOUS)
+        return waiting.get(storm.channel_id, 0) < room_for(rate, self._policy().storm)
 
     async def calls_for(self, tx: Transaction, incident: Incident, channel_id: int) -> bool:
         """Take over a ping, if a storm is on: it is said together with others."""
@@ -240,13 +266,18 @@ class Storms:
         await store.owe(tx, channel_id, mentions)
 
     async def _join(
-        self, tx: Transaction, storm: Storm, newcomers: Iterable[tuple[IncidentNumber, Severity]]
+        self,
+        tx: Transaction,
+        storm: Storm,
+        newcomers: Iterable[IncidentNumber],
+        *,
+        with_cards: Container[IncidentNumber],
     ) -> None:
         page, filled = await store.find_last_page(tx, storm.id)
         now = self._clock.now()
         lines: list[Line] = []
-        for number, severity in newcomers:
-            if is_critical(severity):
+        for number in newcomers:
+            if number in with_cards:
                 lines.append(Line(number, None, now))
                 continue
             page, filled = (page, filled + 1) if page_for(page, filled) == page else (page + 1, 1)

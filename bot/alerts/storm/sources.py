@@ -43,7 +43,7 @@ class CallCards:
         async with self._database.reading() as tx:
             storm = await store.find_storm(tx, int(storm_id))
             called = await store.list_called(tx, channel_id, int(sequence))
-            if storm is None or not storm.is_on or not called:
+            if storm is None or storm.settled_at is not None or not called:
                 return None
             totals = await store.sum_up(tx, storm.id)
         ids = self._policy().mention_ids(Destination("", tuple(called)))

@@ -225,7 +225,10 @@ async def sum_up(tx: Transaction, storm_id: int) -> Totals:
     )
     return Totals(
         incidents=len(rows),
-        critical=sum(row.severity == Severity.CRITICAL for row in rows),
+        critical=sum(
+            row.severity == Severity.CRITICAL and (row.page is None or row.released_at is not None)
+            for row in rows
+        ),
         alerts=int(alerts.scalar_one()),
         held=sum(row.page is not None and row.released_at is None for row in rows),
         pages=max((row.page for row in rows if row.page is not None), default=0),
@@ -327,11 +330,6 @@ async def list_called(tx: Transaction, channel_id: int, sequence: int) -> list[s
         .order_by(mention.c.mention)
     )
     return [row.mention for row in rows]
-
-
-async def forgive(tx: Transaction, channel_id: int) -> None:
-    """Owe nobody anything: the storm is over."""
-    await tx.execute(update(mention).where(mention.c.channel_id == channel_id).values(owed=0))
 
 
 async def purge(tx: Transaction, *, settled_before: datetime) -> int:
