@@ -69,7 +69,9 @@ class Town:
                 "routes": [
                     {"match": ['severity="critical"'], "channel": "critical", "mention": ["oncall"]},
                     {"channel": "alerts"},
-                ]
+                ],
+                # Where it counts that each incident has its card, none is to share a digest.
+                "storm": {"after": "1h"},
             },
             "access": {"grants": [{"roles": ["operators"], "may": ["alerts:*", "machine:*"], "on": ["*"]}]},
             "log": {"level": "info", "format": "json"},
