@@ -40,6 +40,9 @@ log = structlog.get_logger(__name__)
 LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
 """How long after an outage the first try may come: cards must be shown within 15 s of its end."""
 
+_DISPATCH_EVERY = timedelta(milliseconds=25)
+"""In a storm each commit wakes the dispatcher, and one look finds what many brought."""
+
 _VERBS = {Need.CREATE: Verb.CREATE, Need.FIND: Verb.CREATE, Need.EDIT: Verb.EDIT}
 _STATES = {
     Verb.CREATE: (CardState.ABSENT, CardState.GONE, CardState.CREATING),
@@ -86,7 +89,7 @@ class Courier:
         self._fallback_channel = fallback_channel
         self._on_refusal = on_refusal
         self._listener = listener
-        self._dispatcher = Loop("courier", self.dispatch)
+        self._dispatcher = Loop("courier", self.dispatch, shortest_wait=_DISPATCH_EVERY)
         self._channels: dict[int, Loop] = {}
         self._started: asyncio.TaskGroup | None = None
         self._outages: dict[int, int] = {}

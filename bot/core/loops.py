@@ -62,12 +62,18 @@ class Loop:
         name: str,
         step: Step,
         *,
+        shortest_wait: timedelta = timedelta(0),
         longest_wait: timedelta = timedelta(seconds=30),
         longest_backoff: timedelta = timedelta(seconds=30),
     ) -> None:
-        """Take the step; `longest_wait` bounds how long a lost wake-up can go unnoticed."""
+        """Take the step; `longest_wait` bounds how long a lost wake-up can go unnoticed.
+
+        A step that has no more to do rests for `shortest_wait`, woken or not: what
+        wakes it again and again costs one run then, and the first one waits for nothing.
+        """
         self.name = name
         self._step = step
+        self._shortest_wait = shortest_wait
         self._longest_wait = longest_wait
         self._longest_backoff = longest_backoff
         self._woken = asyncio.Event()
@@ -86,8 +92,9 @@ class Loop:
                 # No wake-up cuts this short: a busy source would make an outage worse.
                 await asyncio.sleep(wait.total_seconds())
                 continue
+            await asyncio.sleep(self._shortest_wait.total_seconds())
             try:
-                async with asyncio.timeout(wait.total_seconds()):
+                async with asyncio.timeout((wait - self._shortest_wait).total_seconds()):
                     await self._woken.wait()
             except TimeoutError:
                 pass

@@ -2,8 +2,10 @@
 
 A connection of aiosqlite lives in a thread. SQLAlchemy would go there four times
 for a query (open a cursor, execute, fetch, close), and each trip costs the event
-loop more than the statement itself does. Written for SQLAlchemy 2.1, which uses
-of a cursor what is here, and aiosqlite 0.22.
+loop more than the statement itself does. BEGIN goes along with the statement
+after it, so that the lock is taken then.
+
+Written for SQLAlchemy 2.1, which uses of a cursor what is here, and aiosqlite 0.22.
 """
 
 import sqlite3
@@ -30,6 +32,7 @@ class _Connection(aiosqlite.Connection):
         # SQLAlchemy knows no other way to end it with the process; its pool closes what is idle.
         self._thread.daemon = True
         self._in_doubt = False
+        self._begin = ""
         self._ended: Future[Any] | None = None
 
     def cursor(self) -> "_Cursor":  # type: ignore[override]  # Theirs goes to the thread for it.
@@ -50,8 +53,19 @@ class _Connection(aiosqlite.Connection):
                 await self._ended
             raise
 
+    def begin(self, statement: str) -> None:
+        """Begin a transaction on the trip of its first statement."""
+        self._begin = statement
+
+    async def commit(self) -> None:
+        """Commit, if anything was begun."""
+        if not self._begin:
+            await super().commit()
+        self._begin = ""
+
     async def rollback(self) -> None:
         """Roll back, if anything was begun: the pool asks for it after each commit too."""
+        self._begin = ""
         if self._in_doubt or self.in_transaction:
             await super().rollback()
 
@@ -64,7 +78,14 @@ class _Connection(aiosqlite.Connection):
 
     async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do something in the thread."""
-        await self._execute(work, self._conn)
+        begin, self._begin = self._begin, ""
+        await self._execute(_begin_and, begin, work, self._conn)
+
+
+def _begin_and(begin: str, work: Callable[[sqlite3.Connection], None], raw: sqlite3.Connection) -> None:
+    if begin:
+        raw.execute(begin)
+    work(raw)
 
 
 class _Cursor:
@@ -83,6 +104,9 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
+        if statement.startswith("BEGIN"):
+            self._connection.begin(statement)
+            return self
         await self._connection.run(lambda raw: self._take(raw.execute(statement, parameters)))
         return self
 

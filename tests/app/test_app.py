@@ -5,6 +5,7 @@ import time
 
 import pytest
 import yaml
+from sqlalchemy import text
 
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import DeliveryState
@@ -262,7 +263,8 @@ async def test_while_the_database_cannot_commit_the_answer_is_503_and_nothing_is
     town, on_sqlite, sqlite_url
 ):
     async with an_app(on_sqlite) as app:
-        async with Database(sqlite_url) as other, other.transaction():
+        async with Database(sqlite_url) as other, other.transaction() as tx:
+            await tx.execute(text("SELECT 1"))
             status, answer = await post(app.port, fires())
             assert status == 503
             assert "database" in answer["error"]

@@ -63,6 +63,33 @@ async def test_a_wake_up_during_the_step_is_not_lost():
     assert len(runs) == 2
 
 
+async def test_wake_ups_in_quick_succession_are_one():
+    begun, runs = asyncio.Event(), []
+
+    async def step():
+        runs.append(1)
+        loop.wake()
+        begun.set()
+
+    loop = Loop("test", step, shortest_wait=HOUR, longest_wait=HOUR)
+    await run_until(loop, begun)
+    assert len(runs) == 1
+
+
+async def test_a_wake_up_during_the_shortest_wait_is_not_lost():
+    done, runs = asyncio.Event(), []
+
+    async def step():
+        runs.append(1)
+        loop.wake()
+        if len(runs) == 2:
+            done.set()
+
+    loop = Loop("test", step, shortest_wait=timedelta(milliseconds=1), longest_wait=HOUR)
+    await run_until(loop, done)
+    assert len(runs) == 2
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError(), UnavailableError("down")])
 async def test_a_bug_and_an_outage_are_survived(error):
     done, runs = asyncio.Event(), []

@@ -170,3 +170,16 @@ async def test_a_transaction_cancelled_in_the_middle_holds_nobody_up(sqlite_url)
             await set_fact(tx, "colour", "blue")
         async with database.reading() as tx:
             assert await find_fact(tx, "colour") == "blue"
+
+
+async def test_a_transaction_of_nothing_commits_nothing_and_the_next_one_works(database):
+    called = []
+    async with database.transaction() as tx:
+        tx.after_commit(lambda: called.append(1))
+    async with database.transaction() as tx:
+        await set_fact(tx, "colour", "red")
+    async with database.reading():
+        pass
+    async with database.reading() as tx:
+        assert await find_fact(tx, "colour") == "red"
+    assert called == [1]

@@ -62,15 +62,19 @@ async def insert_many(tx: Transaction, arrivals: Sequence[Arrival]) -> list[Deli
     Raises:
         InvalidError: The database refuses one of them; none is saved.
     """
-    # In order by itself on PostgreSQL. SQLite would be given one statement a row for that;
-    # it has one writer, so that the ids of one statement go up in the order of its rows.
-    in_order = tx.dialect == "postgresql"
-    statement = insert(delivery).returning(delivery.c.id, sort_by_parameter_order=in_order)
     try:
-        saved = await tx.execute(statement, [_values(arrival) for arrival in arrivals])
+        saved = await tx.execute(_INSERT[tx.dialect], [_values(arrival) for arrival in arrivals])
     except (IntegrityError, ProgrammingError) as error:
         raise InvalidError("the database refuses this delivery") from error
     return [DeliveryId(number) for number in sorted(saved.scalars())]
+
+
+# In order by itself on PostgreSQL. SQLite would be given one statement a row for that;
+# it has one writer, so that the ids of one statement go up in the order of its rows.
+_INSERT = {
+    dialect: insert(delivery).returning(delivery.c.id, sort_by_parameter_order=in_order)
+    for dialect, in_order in (("postgresql", True), ("sqlite", False))
+}
 
 
 def _values(arrival: Arrival) -> Mapping[str, Any]:
