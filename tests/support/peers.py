@@ -41,6 +41,11 @@ class RunningPeer:
         async with self._session.post(f"{self.url}/api/v2/alerts", json=list(alerts)) as response:
             assert response.status == 200, await response.text()
 
+    async def alerts(self) -> list[dict[str, Any]]:
+        """Return what it lists, as it lists it."""
+        async with self._session.get(f"{self.url}/api/v2/alerts") as response:
+            return await response.json()
+
     async def amtool(self, *arguments: str) -> str:
         """Run amtool against it, as somebody at a terminal would; return what it prints."""
         command = (find_program("amtool"), f"--alertmanager.url={self.url}", *arguments)

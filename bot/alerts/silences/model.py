@@ -157,7 +157,7 @@ class Draft:
     incident: IncidentNumber | None = None
     """The one it was asked for on."""
     replaces: tuple[tuple[str, str], ...] = ()
-    """Of an edit: the source and id of each silence that it takes the place of."""
+    """Of an edit: the source and id of each silence that it takes the place of; an empty id: of none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The tables of silences: those that are known, and drafts behind the buttons of previews."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,15 +13,17 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    cast,
     delete,
     func,
     select,
     update,
 )
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model import AlertStatus, IncidentNumber
 from bot.alerts.peers.model import Silence, SilenceState
-from bot.alerts.silences.model import Draft, Known
+from bot.alerts.silences.model import Breadth, Draft, Known
+from bot.alerts.store import alert, incident
 from bot.core.matchers import parse_matcher
 from bot.database.engine import Transaction
 from bot.database.facts import find_fact, set_fact
@@ -74,6 +76,10 @@ class KeptDraft:
 
     draft: Draft
     by_id: str
+    shown: frozenset[Breadth] = frozenset()
+    """In what way its author was told that it is broad."""
+    was_tried: bool = False
+    """Whether Alertmanager was asked for it before, and may have heard."""
 
 
 async def list_of_source(tx: Transaction, source: str) -> list[KeptSilence]:
@@ -96,6 +102,61 @@ async def list_of_incident(tx: Transaction, number: IncidentNumber) -> list[Kept
         select(silence).where(silence.c.incident == number).order_by(silence.c.source, silence.c.id)
     )
     return [_kept(row) for row in rows]
+
+
+async def find_by_id(tx: Transaction, silence_id: str) -> list[KeptSilence]:
+    """Return what is kept under an id: ids are random, so that is one silence in one source."""
+    rows = await tx.execute(select(silence).where(silence.c.id == silence_id))
+    return [_kept(row) for row in rows]
+
+
+async def list_hidden(tx: Transaction, matched: Mapping[str, Collection[str]]) -> list[IncidentNumber]:
+    """Return the open incidents in which an alert fires that is among these: fingerprints by source."""
+    numbers: set[int] = set()
+    for source, fingerprints in matched.items():
+        for chunk in batched(sorted(fingerprints)):
+            rows = await tx.execute(
+                select(incident.c.number)
+                .join(alert, alert.c.incident == incident.c.number)
+                .where(
+                    incident.c.closed_at.is_(None),
+                    incident.c.source == source,
+                    alert.c.status == AlertStatus.FIRING.value,
+                    alert.c.fingerprint.in_(chunk),
+                )
+                .distinct()
+            )
+            numbers.update(row.number for row in rows)
+    return [IncidentNumber(number) for number in sorted(numbers)]
+
+
+async def list_muted_by(tx: Transaction, source: str, silence_id: str) -> list[IncidentNumber]:
+    """Return the open incidents of a source that a silence keeps quiet."""
+    rows = await tx.execute(
+        select(incident.c.number)
+        .where(
+            incident.c.closed_at.is_(None),
+            incident.c.source == source,
+            incident.c.muting.is_not(None),
+            cast(incident.c.muting, Text).contains(silence_id, autoescape=True),
+        )
+        .order_by(incident.c.number)
+    )
+    return [IncidentNumber(row.number) for row in rows]
+
+
+async def list_senders(tx: Transaction, fingerprints: Collection[str]) -> list[str]:
+    """Return the sources that say that one of these alerts fires."""
+    sources: set[str] = set()
+    for chunk in batched(sorted(fingerprints)):
+        rows = await tx.execute(
+            select(incident.c.source)
+            .join(alert, alert.c.incident == incident.c.number)
+            .where(incident.c.closed_at.is_(None), alert.c.fingerprint.in_(chunk))
+            .distinct()
+        )
+        sources.update(row.source for row in rows)
+    return sorted(sources)
 
 
 async def save(tx: Transaction, kept: KeptSilence) -> None:
@@ -129,17 +190,17 @@ async def note_look(tx: Transaction, source: str, at: datetime) -> None:
     await set_fact(tx, f"silences:{source}", at.isoformat())
 
 
-async def insert_draft(tx: Transaction, token: str, body: Draft, *, by_id: str, expires_at: datetime) -> None:
+async def insert_draft(tx: Transaction, token: str, kept: KeptDraft, *, expires_at: datetime) -> None:
     """Keep a draft for the buttons that name its token."""
     await tx.execute(
-        draft.insert().values(token=token, body=_write_draft(body), by_id=by_id, expires_at=expires_at)
+        draft.insert().values(token=token, body=_write_draft(kept), by_id=kept.by_id, expires_at=expires_at)
     )
 
 
 async def find_draft(tx: Transaction, token: str, *, now: datetime) -> KeptDraft | None:
     """Return a draft that has not expired."""
     row = (await tx.execute(select(draft).where(draft.c.token == token, draft.c.expires_at > now))).first()
-    return KeptDraft(_read_draft(row.body), row.by_id) if row is not None else None
+    return _read_draft(row.body, row.by_id) if row is not None else None
 
 
 async def take_draft(tx: Transaction, token: str, *, now: datetime) -> bool:
@@ -153,10 +214,10 @@ async def take_draft(tx: Transaction, token: str, *, now: datetime) -> bool:
     return taken.first() is not None
 
 
-async def give_back_draft(tx: Transaction, token: str, body: Draft) -> None:
-    """Let a draft be tried again, as what is left of it."""
+async def give_back_draft(tx: Transaction, token: str, kept: KeptDraft) -> None:
+    """Let a draft be taken, as what is left of it."""
     await tx.execute(
-        update(draft).where(draft.c.token == token).values(taken_at=None, body=_write_draft(body))
+        update(draft).where(draft.c.token == token).values(taken_at=None, body=_write_draft(kept))
     )
 
 
@@ -167,6 +228,12 @@ async def purge_drafts(tx: Transaction, *, now: datetime) -> int:
     if count:
         await tx.execute(delete(draft).where(expired))
     return count
+
+
+def batched(values: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Yield parts that fit into one statement."""
+    for start in range(0, len(values), size):
+        yield values[start : start + size]
 
 
 def _kept(row: Row[Any]) -> KeptSilence:
@@ -201,22 +268,26 @@ def _read_silence(body: Mapping[str, Any]) -> Silence:
     )
 
 
-def _write_draft(value: Draft) -> dict[str, Any]:
+def _write_draft(kept: KeptDraft) -> dict[str, Any]:
+    value = kept.draft
     return {
         "matchers": [str(matcher) for matcher in value.matchers],
         "ends_at": value.ends_at.isoformat(),
         "comment": value.comment,
         "incident": value.incident,
         "replaces": [list(pair) for pair in value.replaces],
+        "shown": sorted(breadth.value for breadth in kept.shown),
+        "was_tried": kept.was_tried,
     }
 
 
-def _read_draft(body: Mapping[str, Any]) -> Draft:
+def _read_draft(body: Mapping[str, Any], by_id: str) -> KeptDraft:
     number = body["incident"]
-    return Draft(
+    value = Draft(
         matchers=tuple(map(parse_matcher, body["matchers"])),
         ends_at=datetime.fromisoformat(body["ends_at"]),
         comment=body["comment"],
         incident=IncidentNumber(number) if number is not None else None,
         replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
     )
+    return KeptDraft(value, by_id, frozenset(map(Breadth, body["shown"])), was_tried=body["was_tried"])

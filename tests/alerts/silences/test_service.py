@@ -1,0 +1,384 @@
+"""Silences from the preview to their end, against the real Alertmanager."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
+
+import aiohttp
+import pytest
+
+from bot.access.model import Grant, Policy
+from bot.alerts.model import IncidentNumber
+from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, created_by
+from bot.alerts.silences.service import Made, Previewed
+from bot.core.errors import (
+    ConflictError,
+    InvalidError,
+    NotAllowedError,
+    NotFoundError,
+    UnavailableError,
+)
+from tests.support.alerting import OPERATORS, open_rooms
+from tests.support.peers import a_posted_alert, a_running_peer
+from tests.support.people import a_person
+from tests.support.running import free_port
+from tests.support.silencing import Silencing, delivered
+
+ADA = a_person("Ada", user="111", roles=[OPERATORS])
+BEN = a_person("Ben", user="222", roles=[OPERATORS])
+EVE = a_person("Eve", user="333")
+ONE, TWO = IncidentNumber(1), IncidentNumber(2)
+SHOP = {"alertname": "DiskFull", "namespace": "shop"}
+BLOG = {"alertname": "DiskFull", "namespace": "blog"}
+
+
+@pytest.fixture
+async def peer(tmp_path):
+    async with a_running_peer(tmp_path / "am") as running:
+        await running.post(
+            a_posted_alert("DiskFull", namespace="shop", pod="a"),
+            a_posted_alert("DiskFull", namespace="shop", pod="b"),
+            a_posted_alert("DiskFull", namespace="blog", pod="a", severity="critical"),
+        )
+        yield running
+
+
+@pytest.fixture
+async def world(database, peer):
+    async with opened(database, {"main": peer.url}, peer) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def opened(database, urls, peer):
+    """Two incidents, and the service over the Alertmanagers at these addresses."""
+    rooms = await open_rooms(database)
+    async with aiohttp.ClientSession() as session:
+        made = Silencing(rooms, session, urls)
+        await rooms.receive(await delivered(peer, group=SHOP), await delivered(peer, group=BLOG))
+        yield made
+
+
+async def previewed(world, number=ONE, *, by=ADA, matchers=None, length="2h", comment="moving disks"):
+    draft = await world.silences.propose(number, by=by)
+    written = matchers or "\n".join(map(str, draft.matchers))
+    read = world.silences.read(draft, matchers=written, length=length, comment=comment)
+    return await world.silences.preview(read, by=by)
+
+
+async def silenced(world, number=ONE, **asked):
+    made = await world.silences.create((await previewed(world, number, **asked)).token, by=ADA)
+    assert isinstance(made, Made)
+    return made.created["main"]
+
+
+async def quiet(peer):
+    """The pods whose alerts a silence hides there, by namespace."""
+    return sorted(
+        (each["labels"]["namespace"], each["labels"]["pod"])
+        for each in await peer.alerts()
+        if each["status"]["silencedBy"]
+    )
+
+
+async def active(world):
+    return [each for each in await world.cluster().list_silences() if each.state.value == "active"]
+
+
+async def test_a_preview_counts_what_the_group_hides_now(world):
+    shown = await previewed(world)
+    assert (shown.preview.alerts, shown.preview.critical, shown.preview.others) == (2, 0, ())
+    assert shown.preview.incident == ONE
+    assert shown.judgement.verdict is Verdict.FINE
+    assert await active(world) == []
+
+
+async def test_a_wider_one_names_the_other_incidents_and_asks_for_confirmation(world):
+    shown = await previewed(world, matchers="alertname=DiskFull")
+    assert (shown.preview.alerts, shown.preview.critical, shown.preview.others) == (3, 1, (TWO,))
+    assert shown.judgement.verdict is Verdict.CONFIRM
+    assert shown.judgement.reasons == (Breadth.CRITICAL,)
+
+
+async def test_a_choice_widens_a_draft(world):
+    shown = await previewed(world)
+    wider = await world.silences.widen(shown.token, Width.ALERT, by=ADA)
+    assert wider.preview.alerts == 3
+    assert wider.token != shown.token
+    assert [str(matcher) for matcher in wider.draft.matchers] == ['alertname="DiskFull"']
+
+
+async def test_what_was_made_hides_it_there_and_names_who_and_why(world, peer):
+    made_id = await silenced(world)
+    assert await quiet(peer) == [("shop", "a"), ("shop", "b")]
+    [silence] = await active(world)
+    assert silence.id == made_id
+    assert silence.created_by == created_by(ADA)
+    assert "(Discord 111)" in silence.created_by
+    assert silence.comment.startswith("moving disks · #1 ")
+    assert (await world.rooms.incident(1)).muting.silences == (made_id,)
+    assert (await world.rooms.incident(1)).is_muted
+    assert (await world.rooms.incident(2)).muting is None
+    assert "alerts:silence" in await world.rooms.actions()
+    assert world.polls == 1
+    assert made_id in await peer.amtool("silence", "query", "-q")
+
+
+async def test_the_next_look_finds_nothing_new_in_what_was_made_here(world):
+    await world.look()
+    await silenced(world)
+    await world.look()
+    world.rooms.clock.advance(timedelta(seconds=1))
+    await world.look()
+    assert world.told == []
+
+
+async def test_a_list_that_is_older_than_a_silence_does_not_lose_it(world):
+    await world.look()
+    listed, taken_at = await world.cluster().list_silences(), world.rooms.clock.now()
+    world.rooms.clock.advance(timedelta(milliseconds=10))
+    await silenced(world)
+    async with world.rooms.database.transaction() as tx:
+        await world.silences.follow(tx, "main", listed, taken_at=taken_at)
+    assert world.told == []
+    assert len(await world.silences.find("i/1", by=ADA)) == 1
+
+
+async def test_two_clicks_make_one_silence(world):
+    shown = await previewed(world)
+    outcomes = await asyncio.gather(
+        *(world.silences.create(shown.token, by=ADA) for _ in range(2)), return_exceptions=True
+    )
+    assert sorted(type(outcome) for outcome in outcomes if isinstance(outcome, Exception)) == [ConflictError]
+    assert len(await active(world)) == 1
+    with pytest.raises(ConflictError, match="asked for already"):
+        await world.silences.create(shown.token, by=ADA)
+
+
+async def test_what_is_confirmed_is_made_as_it_was_shown(world, peer):
+    shown = await previewed(world, matchers="alertname=DiskFull")
+    assert isinstance(await world.silences.create(shown.token, by=ADA), Made)
+    assert len(await quiet(peer)) == 3
+    assert (await world.rooms.incident(2)).is_muted
+
+
+async def test_what_became_broader_since_the_preview_is_shown_again(world, peer):
+    shown = await previewed(world, matchers='namespace="shop"')
+    await peer.post(a_posted_alert("Down", namespace="shop", severity="critical"))
+    again = await world.silences.create(shown.token, by=ADA)
+    assert isinstance(again, Previewed)
+    assert again.judgement.reasons == (Breadth.CRITICAL,)
+    assert await active(world) == []
+    assert isinstance(await world.silences.create(again.token, by=ADA), Made)
+
+
+async def test_what_the_policy_refuses_cannot_be_made(world):
+    world.policy = SilencePolicy(refuse=Limits(critical=True))
+    shown = await previewed(world, TWO)
+    assert shown.judgement.verdict is Verdict.REFUSE
+    assert isinstance(await world.silences.create(shown.token, by=ADA), Previewed)
+    assert await active(world) == []
+
+
+async def test_who_may_not_is_refused_and_that_is_recorded(world):
+    with pytest.raises(NotAllowedError):
+        await world.silences.propose(ONE, by=EVE)
+    shown = await previewed(world)
+    with pytest.raises(NotFoundError):
+        await world.silences.create(shown.token, by=BEN)
+    assert await active(world) == []
+
+
+async def test_a_grant_for_a_namespace_does_not_reach_into_another_one(world):
+    world.rooms.access.use(
+        Policy(
+            (
+                Grant(
+                    name="shop",
+                    roles=frozenset({OPERATORS}),
+                    may=("alerts:*",),
+                    on=("namespace:shop",),
+                ),
+            )
+        )
+    )
+    assert (await previewed(world)).preview.alerts == 2
+    with pytest.raises(NotAllowedError, match="namespace:blog"):
+        await previewed(world, matchers="alertname=DiskFull")
+
+
+async def test_alerts_without_an_incident_are_asked_for_as_well(world, peer):
+    await peer.post(a_posted_alert("Stray", namespace="bank"))
+    grant = Grant(name="s", roles=frozenset({OPERATORS}), may=("alerts:*",), on=("namespace:shop",))
+    world.rooms.access.use(Policy((grant,)))
+    with pytest.raises(NotAllowedError, match="source:main"):
+        await previewed(world, matchers='alertname=~"DiskFull|Stray", namespace=~"shop|bank"')
+
+
+@pytest.mark.parametrize(
+    ("matchers", "length", "said"),
+    [
+        ("", "2h", "The matchers"),
+        ('pod=~"("', "2h", "The matchers"),
+        ("alertname=A", "soon", "The length"),
+        ("alertname=A", "until yesterday", "The length"),
+    ],
+)
+async def test_what_is_not_understood_is_said_with_its_part(world, matchers, length, said):
+    draft = await world.silences.propose(ONE, by=ADA)
+    with pytest.raises(InvalidError, match=said):
+        world.silences.read(draft, matchers=matchers, length=length, comment="")
+
+
+async def test_extending_counts_from_the_end_and_keeps_the_id(world):
+    made_id = await silenced(world)
+    [before] = await active(world)
+    made = await world.silences.extend(f"s/{made_id}", "1h", by=BEN)
+    assert isinstance(made, Made)
+    [after] = await active(world)
+    assert after.id == made_id
+    assert after.ends_at - before.ends_at == timedelta(hours=1)
+    assert after.comment == before.comment
+    assert world.told == []
+
+
+async def test_an_extension_beyond_the_limit_is_previewed_first(world):
+    made_id = await silenced(world)
+    shown = await world.silences.extend(f"s/{made_id}", "1d", by=ADA)
+    assert isinstance(shown, Previewed)
+    assert shown.judgement.reasons == (Breadth.LONG,)
+    assert isinstance(await world.silences.create(shown.token, by=ADA), Made)
+    assert len(await active(world)) == 1
+
+
+async def test_changed_matchers_make_another_silence_in_its_place(world, peer):
+    await world.look()
+    made_id = await silenced(world)
+    draft = await world.silences.reopen("i/1", by=ADA)
+    narrower = world.silences.read(
+        draft, matchers='alertname="DiskFull", namespace="shop", pod="a"', length=None, comment="only a"
+    )
+    shown = await world.silences.preview(narrower, by=ADA)
+    made = await world.silences.create(shown.token, by=ADA)
+    assert made.created["main"] != made_id
+    assert await quiet(peer) == [("shop", "a")]
+    muting = (await world.rooms.incident(1)).muting
+    assert (muting.silences, muting.is_whole) == ((made.created["main"],), False)
+    world.rooms.clock.advance(timedelta(seconds=1))
+    await world.look()
+    assert world.told == []
+
+
+async def test_ending_brings_the_alerts_back(world, peer):
+    await world.look()
+    await silenced(world)
+    ended = await world.silences.end("i/1", by=BEN)
+    assert len(ended.ended) == 1
+    assert await quiet(peer) == []
+    assert (await world.rooms.incident(1)).muting is None
+    assert (await world.rooms.actions())[-1] == "alerts:unsilence"
+    world.rooms.clock.advance(timedelta(seconds=1))
+    await world.look()
+    assert world.told == []
+    with pytest.raises(NotFoundError, match="is over"):
+        await world.silences.end("i/1", by=BEN)
+
+
+async def test_an_alertmanager_that_does_not_answer_leaves_nothing_behind(world, peer):
+    shown = await previewed(world)
+    await peer.stop()
+    with pytest.raises(UnavailableError, match="Nothing was silenced"):
+        await previewed(world)
+    with pytest.raises(UnavailableError, match="Nothing was silenced"):
+        await world.silences.create(shown.token, by=ADA)
+    assert (await world.rooms.incident(1)).muting is None
+    with pytest.raises(NotFoundError):
+        await world.silences.find("i/1", by=ADA)
+
+
+async def test_a_silence_that_cannot_be_ended_goes_on(world, peer):
+    await silenced(world)
+    await peer.stop()
+    with pytest.raises(UnavailableError, match="It is not ended"):
+        await world.silences.end("i/1", by=ADA)
+    assert (await world.rooms.incident(1)).is_muted
+    assert len(await world.silences.find("i/1", by=ADA)) == 1
+
+
+async def test_a_source_that_is_not_configured_is_said(world):
+    world.urls = {}
+    with pytest.raises(NotFoundError, match="not among the configured alertmanagers"):
+        await world.silences.propose(ONE, by=ADA)
+
+
+async def test_every_alertmanager_that_sent_it_gets_the_silence(database, peer, tmp_path):
+    async with (
+        a_running_peer(tmp_path / "second") as second,
+        opened(database, {"main": peer.url, "second": second.url}, peer) as world,
+    ):
+        await second.post(*(a_posted_alert("DiskFull", namespace="shop", pod=pod) for pod in "ab"))
+        await world.rooms.receive(await delivered(second, group=SHOP), source="second")
+        shown = await previewed(world)
+        made = await world.silences.create(shown.token, by=ADA)
+        assert set(made.created) == {"main", "second"}
+        assert len(await quiet(second)) == 2
+        assert len((await world.silences.end("i/1", by=ADA)).ended) == 2
+        assert await quiet(second) == []
+
+
+async def test_where_one_of_two_is_down_the_other_is_silenced_and_trying_again_does_the_rest(
+    database, peer, tmp_path
+):
+    port = free_port()
+    urls = {"main": peer.url, "second": f"http://127.0.0.1:{port}"}
+    async with opened(database, urls, peer) as world:
+        await world.rooms.receive(await delivered(peer, group=SHOP), source="second")
+        shown = await previewed(world)
+        assert shown.preview.silent == ("second",)
+        made = await world.silences.create(shown.token, by=ADA)
+        assert (set(made.created), set(made.failed)) == ({"main"}, {"second"})
+        async with a_running_peer(tmp_path / "second", port=port):
+            again = await world.silences.create(shown.token, by=ADA)
+            assert set(again.created) == {"main", "second"}
+        assert again.created["main"] == made.created["main"]
+        assert len(await active(world)) == 1
+
+
+async def test_what_others_do_is_told_once(world, peer):
+    await world.look()
+    made_id = await peer.amtool(
+        "silence", "add", "alertname=DiskFull", "-c", "by hand", "-a", "carol", "-d", "1h"
+    )
+    world.rooms.clock.advance(timedelta(seconds=5))
+    await world.look()
+    await world.look()
+    await peer.amtool("silence", "expire", made_id)
+    world.rooms.clock.advance(timedelta(seconds=5))
+    await world.look()
+    assert [title for _, title, _ in world.told] == ["A silence began", "A silence was ended early"]
+    assert "carol" in world.told[0][2]
+
+
+async def test_an_end_that_is_near_gets_a_message_with_a_way_to_extend(world):
+    world.audit = 909
+    await world.look()
+    made_id = await silenced(world, length="1h")
+    world.rooms.clock.advance(timedelta(minutes=50))
+    await world.look()
+    card = await world.rooms.card("silence-ends", made_id, 909)
+    assert card is not None
+    assert world.told == []
+
+
+async def test_an_expired_preview_is_said(world):
+    shown = await previewed(world)
+    world.rooms.clock.advance(timedelta(hours=1))
+    with pytest.raises(NotFoundError, match="expired"):
+        await world.silences.create(shown.token, by=ADA)
+
+
+async def test_drafts_that_differ_in_nothing_but_time_have_different_tokens(world):
+    first, second = await previewed(world), await previewed(world)
+    assert first.token != second.token
+    assert replace(first.draft, ends_at=second.draft.ends_at) == second.draft
