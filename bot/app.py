@@ -6,6 +6,7 @@ the leader does (gateway, applier, courier, timers). Read from top to bottom.
 
 import asyncio
 import os
+import random
 import secrets
 import socket
 import time
@@ -15,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
+import aiohttp
 import structlog
 
 from bot.access.service import Access, compile_policy
@@ -28,7 +30,9 @@ from bot.alerts.inbox.model import DeliveryId, DeliveryState, Kind, QuarantineRe
 from bot.alerts.inbox.service import Inbox
 from bot.alerts.inbox.web import Webhooks
 from bot.alerts.intake import Intake
+from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.policy import AlertPolicy
+from bot.alerts.polling import Poll, Polling, follow_nothing
 from bot.alerts.service import Alerts
 from bot.alerts.showing import CARD, PING, Showing
 from bot.alerts.sources import IncidentCards, PingCards
@@ -135,6 +139,7 @@ class App:
         self._wake_applier: Callable[[], None] = lambda: None
         self._chat: Chat | None = None
         self._digests: Digests | None = None
+        self._polling: Polling | None = None
         self.web: WebServer | None = None
         """Listening while it runs."""
 
@@ -227,6 +232,27 @@ class App:
             policy=lambda: self._policy,
             wake_applier=applying.wake,
         )
+        session = aiohttp.ClientSession()
+
+        def make_poll(cluster: AlertmanagerCluster) -> Poll:
+            return Poll(
+                cluster,
+                database,
+                intake,
+                showing,
+                clock=self._clock,
+                post=self._notices.post,
+                follow=follow_nothing,
+            )
+
+        polling = self._polling = Polling(
+            lambda: self._settings.alertmanagers,
+            lambda: self._settings.alerts.poll,
+            make_poll,
+            session,
+            clock=self._clock,
+            chance=random.random,
+        )
         digests = self._digests = Digests(database, self._access, alerts, storms, policy=lambda: self._policy)
         await alerts.load()
         oversight = Oversight(
@@ -293,17 +319,18 @@ class App:
             *(loop.run() for loop in (applying, ticking, cleaning, counting)),
             leadership.keep(epoch),
             courier.run(),
+            polling.run(),
             chat.run(),
         ]
         metrics.LEADING.set(1)
         try:
-            async with calendar(cleaning.wake), running(work) as ended:
+            async with session, calendar(cleaning.wake), running(work) as ended:
                 await first_of(finish.wait(), ended)
                 await first_of(courier.finish(), ended, asyncio.sleep(DRAIN.total_seconds()))
         finally:
             metrics.LEADING.set(0)
             self._wake_applier = lambda: None
-            self._chat = self._digests = None
+            self._chat = self._digests = self._polling = None
             await leadership.release(epoch)
 
     async def _count(self, database: Database) -> timedelta:
@@ -327,6 +354,8 @@ class App:
         self._policy = compile_alert_policy(settings)
         self._access.use(compile_policy(settings.access, settings.discord.roles))
         configure_logging(settings.log.level, json=settings.log.format == "json")
+        if self._polling is not None:
+            self._polling.change()
         if self.web is not None:
             self.web.use_tokens(settings.web.tokens)
 
@@ -353,6 +382,8 @@ class App:
         pending = waiting.get(DeliveryState.PENDING, 0)
         text = f"{pending} deliveries wait, {quarantined} are quarantined"
         lines.append(StatusLine("inbox", ok=not quarantined, text=text))
+        if self._polling is not None:
+            lines += self._polling.status
         return lines if self._digests is None else [*lines, *await self._digests.list_status()]
 
     def _arrived(self) -> None:

@@ -84,7 +84,7 @@ def render_incident(incident: Incident, *, look: Look) -> Rendered:
         )
     )
     is_whole = all_linked and len(incident.firing) <= MOST_LINES and not _is_cut(incident)
-    calls = incident.acknowledgement is None
+    calls = incident.acknowledgement is None and not incident.is_muted
     return Rendered(
         view=view,
         marker=_marker(incident),
@@ -185,13 +185,18 @@ def state_word(incident: Incident) -> str:
     """Return what is known of an incident in the one word that its card begins with."""
     if not incident.is_open:
         return "CLOSED" if incident.closing is not None else "RESOLVED"
-    return "UNKNOWN" if incident.state is State.UNKNOWN else incident.severity.word
+    if incident.state is State.UNKNOWN:
+        return "UNKNOWN"
+    if incident.is_muted:
+        return "SILENCED" if incident.muting is not None and incident.muting.silences else "MUTED"
+    return incident.severity.word
 
 
 def _colour(incident: Incident) -> discord.Colour:
     if not incident.is_open:
         return layout.QUIET if incident.closing is not None else layout.GOOD
-    return layout.QUIET if incident.state is State.UNKNOWN else _COLOURS[incident.severity]
+    is_quiet = incident.state is State.UNKNOWN or incident.is_muted
+    return layout.QUIET if is_quiet else _COLOURS[incident.severity]
 
 
 def _marker(incident: Incident) -> str:
@@ -267,6 +272,8 @@ def _doubt(incident: Incident) -> str:
             f"All that the sender showed is over, but it cut {incident.truncated:,} more off: "
             "they may still fire."
         )
+    if incident.firing:
+        return "Alertmanager does not answer: whether it still fires is not known."
     return "The sender does not list it any more, and has not said that it is over."
 
 

@@ -16,6 +16,7 @@ from bot.alerts.model import (
     Notification,
     Outcome,
     apply_notification,
+    heard_of,
     join_destinations,
 )
 from bot.alerts.policy import AlertPolicy
@@ -65,16 +66,23 @@ class Intake:
             told = _read(delivery)
         async with self._database.transaction() as tx:
             before = await store.find_latest(tx, told)
-            outcome = apply_notification(
-                before,
-                told,
-                words=self._policy().words,
-                now=self._clock.now(),
-                reopen_within=self._policy().reopen_within,
-            )
-            state = await self._record(tx, before, outcome, told)
+            heard = before and heard_of(before, told)
+            state = await self._apply(tx, before, heard, told)
             await inbox_store.mark(tx, delivery.id, state, now=self._clock.now())
         return state
+
+    async def tell(self, tx: Transaction, before: Incident | None, told: Notification) -> DeliveryState:
+        """Apply what was found out about the latest incident of a group, as if it had been sent."""
+        return await self._apply(tx, before, before, told)
+
+    async def _apply(
+        self, tx: Transaction, before: Incident | None, heard: Incident | None, told: Notification
+    ) -> DeliveryState:
+        policy = self._policy()
+        outcome = apply_notification(
+            heard, told, words=policy.words, now=self._clock.now(), reopen_within=policy.reopen_within
+        )
+        return await self._record(tx, before, outcome, told)
 
     async def _record(
         self, tx: Transaction, before: Incident | None, outcome: Outcome, told: Notification
@@ -92,6 +100,8 @@ class Intake:
         if outcome.change is not Change.NOTHING_NEW and after.is_open:
             joined = join_destinations(after.destinations, self._routed(after))
             after = replace(after, destinations=joined)
+        if outcome.change is Change.NOTHING_NEW:
+            after = replace(after, muting=before.muting)
         await store.update_incident(tx, before, after, outcome.changed)
         if outcome.change is Change.NOTHING_NEW:
             return DeliveryState.REPEAT

@@ -411,6 +411,17 @@ def apply_notification(
     return _apply_to_open(incident, told, words=words, now=now)
 
 
+def heard_of(incident: Incident, told: Notification) -> Incident:
+    """Return an incident as it was before its sender told this: what is sent is not kept quiet.
+
+    How much else is quiet only Alertmanager's list says.
+    """
+    muting = incident.muting
+    if muting is None or not told.firing:
+        return incident
+    return replace(incident, muting=replace(muting, firing=max(muting.firing, muting.alerts + 1)))
+
+
 def _open(told: Notification, *, words: SeverityWords, now: datetime) -> Outcome:
     alerts = in_order(_one_each(told.alerts))
     firing = [alert for alert in alerts if alert.is_firing]

@@ -9,12 +9,16 @@ from pydantic import AfterValidator, Field
 from bot.alerts.model import SeverityWords
 from bot.alerts.policy import AlertPolicy, StormRules
 from bot.alerts.routing import Route
+from bot.alerts.silences.settings import SilenceSettings
 from bot.configurable import Duration, Section
 from bot.core.errors import InvalidError
 from bot.core.matchers import parse_matchers
 
 NO_CHANNEL = "none"
 """Written where a channel's name would stand: recorded, no card."""
+
+SHORTEST_POLL = timedelta(seconds=30)
+"""No Alertmanager is asked more often by itself."""
 
 
 def _matchers(text: str) -> str:
@@ -25,6 +29,12 @@ def _matchers(text: str) -> str:
     if not found:
         raise ValueError('expected a matcher such as severity="critical"')
     return text
+
+
+def _not_too_often(wait: timedelta) -> timedelta:
+    if wait < SHORTEST_POLL:
+        raise ValueError("expected 30s or longer: Alertmanager has more to do than to answer us")
+    return wait
 
 
 def normalise_mention(text: str) -> str:
@@ -102,6 +112,10 @@ class AlertsSettings(Section):
     """How long what is over is kept."""
     storm: StormSettings = StormSettings()
     """When incidents share messages."""
+    poll: Annotated[Duration, AfterValidator(_not_too_often)] = timedelta(minutes=1)
+    """How often each Alertmanager is asked what fires and what is silenced; at least 30s."""
+    silences: SilenceSettings = SilenceSettings()
+    """How people silence alerts."""
 
 
 def compile_policy(

@@ -119,8 +119,10 @@ class Showing:
 
     async def tell(self, tx: Transaction, before: Incident | None, after: Incident, change: Change) -> None:
         """Ping where a change is a reason to, and set or cancel the reminders."""
-        if not after.is_open or after.acknowledgement is not None:
+        if not _calls(after):
             await self.fall_silent(tx, after)
+        elif before is not None and before.is_muted:
+            await self.remind_again(tx, after)
         known = {destination.channel for destination in before.destinations} if before else set()
         for destination in after.destinations:
             if destination.channel not in known:
@@ -148,7 +150,7 @@ class Showing:
     async def ping(self, tx: Transaction, incident: Incident, destination: Destination, reason: str) -> None:
         """Call for those who are mentioned in a channel, by a reply that replaces the one before."""
         channel_id = self._policy().channels.get(destination.channel)
-        if not destination.mention or channel_id is None:
+        if not destination.mention or channel_id is None or incident.is_muted:
             return
         if await self._storms.calls_for(tx, incident, channel_id):
             await self._set_reminder(tx, incident, destination)
@@ -175,7 +177,7 @@ class Showing:
     async def _set_reminder(self, tx: Transaction, incident: Incident, destination: Destination) -> None:
         if destination.remind is None or not destination.mention:
             return
-        if incident.is_open and incident.acknowledgement is None:
+        if _calls(incident):
             due = self._clock.now() + destination.remind
             await self._timers.set(tx, REMIND, _subject(incident, destination), due)
 
@@ -183,7 +185,7 @@ class Showing:
         del due_at
         number, _, channel = subject.partition("/")
         incident = await store.find_incident(tx, IncidentNumber(int(number)))
-        if incident is None or not incident.is_open or incident.acknowledgement is not None:
+        if incident is None or not _calls(incident):
             return
         for destination in incident.destinations:
             if destination.channel == channel:
@@ -193,6 +195,11 @@ class Showing:
     async def record(self, tx: Transaction, entry: Entry) -> None:
         """Write the journal in the same transaction."""
         await self._journal.append(tx, entry)
+
+
+def _calls(incident: Incident) -> bool:
+    """Whether somebody is still to be found who looks at it."""
+    return incident.is_open and incident.acknowledgement is None and not incident.is_muted
 
 
 def targets_of(incident: Incident) -> tuple[str, ...]:

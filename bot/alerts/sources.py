@@ -51,6 +51,8 @@ class PingCards:
             card = await find_card(tx, CARD, number, channel_id)
         if incident is None or ping is None or ping.sequence != int(sequence) or not incident.is_open:
             return None
+        if incident.is_muted:
+            return None
         acknowledged = incident.acknowledgement
         if acknowledged is not None and acknowledged.at >= ping.at:
             return None

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -79,6 +80,8 @@ Index("ix_incident_group", incident.c.source, incident.c.receiver, incident.c.gr
 Index("ix_incident_labels", incident.c.source, incident.c.receiver, incident.c.labels_key, incident.c.number)
 _is_open = incident.c.closed_at.is_(None)
 Index("ix_incident_open", incident.c.severity, sqlite_where=_is_open, postgresql_where=_is_open)
+_by_hand = incident.c.closed_by.is_not(None)
+Index("ix_incident_closed_by_hand", incident.c.source, sqlite_where=_by_hand, postgresql_where=_by_hand)
 
 alert = Table(
     "alert",
@@ -189,6 +192,27 @@ async def get_incidents(tx: Transaction, numbers: Sequence[IncidentNumber]) -> l
     rows = await tx.execute(select(incident).where(incident.c.number.in_(numbers)))
     found = {row.number: row for row in rows.all()}
     return [await _complete(tx, found[number]) for number in numbers if number in found]
+
+
+async def list_of_source(tx: Transaction, source: str) -> list[Incident]:
+    """Return the open incidents of a source, and those closed by hand that are the latest of their group."""
+    later = incident.alias()
+    is_latest = ~exists().where(
+        later.c.source == incident.c.source,
+        later.c.receiver == incident.c.receiver,
+        later.c.labels_key == incident.c.labels_key,
+        later.c.number > incident.c.number,
+    )
+    found: list[Incident] = []
+    for wanted in (_is_open, _by_hand & ~_is_open & is_latest):
+        found += await _complete_all(tx, (incident.c.source == source) & wanted)
+    return sorted(found, key=lambda each: each.number)
+
+
+async def list_receivers(tx: Transaction, source: str) -> frozenset[str]:
+    """Return the receivers that ever delivered for a source, as far as its incidents are kept."""
+    rows = await tx.execute(select(incident.c.receiver).where(incident.c.source == source).distinct())
+    return frozenset(row.receiver for row in rows)
 
 
 async def list_places(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Place]:
@@ -440,6 +464,24 @@ async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
     of_it = {"_number": row.number}
     alerts = await tx.execute(_alerts, of_it)
     shown = await tx.execute(_destinations, of_it)
+    return _incident_of(row, alerts, shown)
+
+
+async def _complete_all(tx: Transaction, wanted: ColumnElement[bool]) -> list[Incident]:
+    """Return incidents with one statement for each table, however many they are."""
+    rows = (await tx.execute(select(incident).where(wanted))).all()
+    alerts: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
+    for row in await tx.execute(select(alert).join(incident).where(wanted)):
+        alerts[row.incident].append(row)
+    shown: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
+    for row in await tx.execute(
+        select(destination).join(incident).where(wanted).order_by(destination.c.position)
+    ):
+        shown[row.incident].append(row)
+    return [_incident_of(row, alerts[row.number], shown[row.number]) for row in rows]
+
+
+def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[Any]]) -> Incident:
     acknowledgement = (
         Acknowledgement(
             row.acknowledged_by, row.acknowledged_name, row.acknowledged_at, row.acknowledged_note or ""

@@ -20,6 +20,11 @@ async def set_fact(tx: Transaction, name: str, value: str) -> None:
     await tx.execute(fact.insert().values(name=name, value=value))
 
 
+async def forget_fact(tx: Transaction, name: str) -> None:
+    """Forget what was remembered under a name."""
+    await tx.execute(delete(fact).where(fact.c.name == name))
+
+
 class FactMemory:
     """One remembered fact, for those who know nothing of the database."""
 

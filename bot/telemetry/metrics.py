@@ -79,6 +79,12 @@ CONFIG_RELOAD_SUCCESS_TIMESTAMP = Gauge(
     registry=REGISTRY,
 )
 LEADING = Gauge("the_machine_leading", "Whether this process leads (1) or stands by (0).", registry=REGISTRY)
+BACKEND_UP = Gauge(
+    "the_machine_backend_up",
+    "Whether a system that we ask answers (1) or not (0), by its kind and name.",
+    ["backend"],
+    registry=REGISTRY,
+)
 EVENT_LOOP_LAG = Gauge(
     "the_machine_event_loop_lag_seconds", "How late the event loop last woke up.", registry=REGISTRY
 )

@@ -13,6 +13,10 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("incident", sa.Column("muting", sa.JSON(), nullable=True))
+    by_hand = sa.text("closed_by IS NOT NULL")
+    op.create_index(
+        "ix_incident_closed_by_hand", "incident", ["source"], sqlite_where=by_hand, postgresql_where=by_hand
+    )
     op.create_table(
         "silence",
         sa.Column("source", sa.Text(), nullable=False),
@@ -43,4 +47,5 @@ def downgrade() -> None:
     op.drop_table("silence_draft")
     op.drop_index("ix_silence_incident", table_name="silence")
     op.drop_table("silence")
+    op.drop_index("ix_incident_closed_by_hand", table_name="incident")
     op.drop_column("incident", "muting")

@@ -1,0 +1,322 @@
+"""Asks each Alertmanager what is true, and corrects what we believe.
+
+Nothing is asked while a transaction is open. What was heard is applied in one,
+by decisions over what is stored at that moment, so a delivery that came in
+between is never undone by a list that is older than it.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final, NoReturn, Protocol
+
+import aiohttp
+import structlog
+
+from bot.alerts import store
+from bot.alerts.intake import Intake, entry_of
+from bot.alerts.model import Incident, State
+from bot.alerts.muting import set_muting
+from bot.alerts.peers.client import AlertmanagerCluster
+from bot.alerts.peers.model import Silence, Snapshot, Unreachable
+from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.alerts.reconcile import (
+    POLLS_TO_LOSE_SIGHT,
+    Corrected,
+    Decision,
+    LostSight,
+    Memory,
+    Muted,
+    Opened,
+    SeenAgain,
+    Unmuted,
+    reconcile,
+    wants_groups,
+)
+from bot.alerts.showing import Showing
+from bot.chat.text import code, escape
+from bot.core.clock import Clock
+from bot.core.errors import MachineError
+from bot.core.loops import Loop
+from bot.core.status import StatusLine
+from bot.core.tasks import first_of, running
+from bot.database.engine import Database, Transaction
+from bot.database.facts import find_fact, forget_fact, set_fact
+from bot.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+_JITTER: Final = 0.1
+"""How much chance adds to the wait, so that several bots do not ask in step."""
+
+
+class Post(Protocol):
+    """Tells operators of something."""
+
+    async def __call__(self, tx: Transaction, key: str, title: str, text: str) -> None:
+        """Tell it in the transaction that knows of it."""
+        ...
+
+
+class Follow(Protocol):
+    """Takes note of the silences that an Alertmanager lists."""
+
+    async def __call__(
+        self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
+    ) -> None:
+        """Note what is listed, as of before `taken_at`."""
+        ...
+
+
+async def follow_nothing(
+    tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
+) -> None:
+    """Take no note of silences."""
+
+
+class Poll:
+    """Keeps the incidents of one Alertmanager in agreement with it."""
+
+    def __init__(
+        self,
+        cluster: AlertmanagerCluster,
+        database: Database,
+        intake: Intake,
+        showing: Showing,
+        *,
+        clock: Clock,
+        post: Post,
+        follow: Follow,
+    ) -> None:
+        """Take whom to ask, the leading database, and the rooms that what is heard goes to."""
+        self.cluster = cluster
+        self._source = cluster.name
+        self._database = database
+        self._intake = intake
+        self._showing = showing
+        self._clock = clock
+        self._post = post
+        self._follow = follow
+        self._memory: Memory | None = None
+        self._heard: Snapshot | Unreachable | None = None
+
+    @property
+    def status(self) -> StatusLine:
+        """How the Alertmanager is, as of the last time that it was asked."""
+        name, heard = f"Alertmanager {self._source}", self._heard
+        if isinstance(heard, Unreachable):
+            since = self._memory.fails_since if self._memory is not None else None
+            return StatusLine(name, ok=False, text=heard.why, since=since)
+        if heard is None:
+            return StatusLine(name, ok=True, text="not asked yet")
+        if heard.missing:
+            of_all = heard.missing + len(heard.views)
+            return StatusLine(name, ok=False, text=f"{heard.missing} of {of_all} replicas do not answer")
+        return StatusLine(name, ok=True, text=f"{len(heard.views[0].alerts)} alerts fire there")
+
+    async def step(self) -> None:
+        """Ask once, and apply what was heard."""
+        asked_at = self._clock.now()
+        if self._memory is None:
+            self._memory = await self._remembered()
+        heard = await self.cluster.look()
+        if isinstance(heard, Snapshot) and await self._wants_groups(heard, self._memory):
+            heard = await self.cluster.look_at_groups(heard)
+        silences = await self._silences() if isinstance(heard, Snapshot) else None
+        async with self._database.transaction() as tx:
+            memory = await self._apply(tx, heard, self._memory)
+            if silences is not None:
+                await self._follow(tx, self._source, silences, taken_at=asked_at)
+            await self._note_health(tx, heard, memory)
+        self._memory, self._heard = memory, heard
+        metrics.BACKEND_UP.labels(backend_of(self._source)).set(isinstance(heard, Snapshot))
+
+    async def _remembered(self) -> Memory:
+        async with self._database.reading() as tx:
+            known = await find_fact(tx, self._urls_fact)
+        return Memory(own_urls=frozenset(json.loads(known)) if known else frozenset())
+
+    async def _wants_groups(self, heard: Snapshot, memory: Memory) -> bool:
+        async with self._database.reading() as tx:
+            ours = await store.list_of_source(tx, self._source)
+            receivers = await store.list_receivers(tx, self._source)
+        return wants_groups(ours, heard, memory, source=self._source, receivers=receivers)
+
+    async def _silences(self) -> tuple[Silence, ...] | None:
+        try:
+            return await self.cluster.list_silences()
+        except MachineError as error:
+            log.warning("silences_not_listed", source=self._source, why=str(error))
+            return None
+
+    async def _apply(self, tx: Transaction, heard: Snapshot | Unreachable, before: Memory) -> Memory:
+        ours = {each.number: each for each in await store.list_of_source(tx, self._source)}
+        decisions, memory = reconcile(
+            tuple(ours.values()),
+            heard,
+            before,
+            source=self._source,
+            now=self._clock.now(),
+            mutings={each.number: each.muting for each in ours.values() if each.muting is not None},
+            receivers=await store.list_receivers(tx, self._source),
+        )
+        for decision in decisions:
+            log.info("incident_reconciled", source=self._source, decision=type(decision).__name__)
+            await self._follow_up(tx, decision)
+        if memory.own_urls != before.own_urls:
+            await set_fact(tx, self._urls_fact, json.dumps(sorted(memory.own_urls)))
+        return memory
+
+    async def _follow_up(self, tx: Transaction, decision: Decision) -> None:
+        if isinstance(decision, Opened):
+            await self._open(tx, decision)
+            return
+        # Not as it was loaded: an earlier decision of this poll may have changed it.
+        incident = await store.find_incident(tx, decision.number)
+        if incident is None or not incident.is_open:
+            return
+        match decision:
+            case Corrected(told=told):
+                await self._intake.tell(tx, incident, told)
+            case Muted(muting=muting):
+                await set_muting(tx, self._showing, incident, muting)
+            case Unmuted():
+                await set_muting(tx, self._showing, incident, None)
+            case LostSight(since=since):
+                await self._lose_sight(tx, incident, since)
+            case SeenAgain() if incident.state is State.UNKNOWN:
+                await self._change(tx, incident, replace(incident, state=State.FIRING, unknown_since=None))
+
+    async def _open(self, tx: Transaction, decision: Opened) -> None:
+        told = decision.told
+        before = await store.find_latest(tx, told)
+        if before is not None and not before.is_open and before.closing is not None:
+            firing = {alert.fingerprint for alert in before.firing}
+            if firing.issuperset(alert.fingerprint for alert in told.firing):
+                # Somebody closed it: only a delivery opens it again.
+                return
+        await self._intake.tell(tx, before, told)
+
+    async def _lose_sight(self, tx: Transaction, incident: Incident, since: datetime) -> None:
+        after = replace(incident, state=State.UNKNOWN, unknown_since=since)
+        await self._change(tx, incident, after)
+        await self._showing.record(tx, entry_of(after, "alerts:unknown"))
+
+    async def _change(self, tx: Transaction, before: Incident, after: Incident) -> None:
+        await store.update_incident(tx, before, after)
+        await self._showing.show(tx, after)
+
+    async def _note_health(self, tx: Transaction, heard: Snapshot | Unreachable, memory: Memory) -> None:
+        """Tell operators once that it does not answer, and once that it does again."""
+        down_since = await find_fact(tx, self._down_fact)
+        if isinstance(heard, Unreachable):
+            if down_since is None and memory.failures >= POLLS_TO_LOSE_SIGHT:
+                log.warning("alertmanager_unreachable", source=self._source, why=heard.why)
+                since = memory.fails_since or heard.at
+                await set_fact(tx, self._down_fact, since.isoformat())
+                await self._post(
+                    tx,
+                    f"down:{self._source}:{since.isoformat()}",
+                    "An Alertmanager does not answer",
+                    f"{code(self._source)}: {escape(heard.why)}\nIts alerts are still taken. What it never "
+                    "says is not noticed, and its incidents become UNKNOWN, until it answers again.",
+                )
+        elif down_since is not None:
+            log.info("alertmanager_reachable", source=self._source, since=down_since)
+            await forget_fact(tx, self._down_fact)
+            await self._post(
+                tx,
+                f"up:{self._source}:{down_since}",
+                "An Alertmanager answers again",
+                f"{code(self._source)} is asked again what fires and what is silenced.",
+            )
+
+    @property
+    def _urls_fact(self) -> str:
+        return f"own-urls:{self._source}"
+
+    @property
+    def _down_fact(self) -> str:
+        return f"down:{self._source}"
+
+
+class Polling:
+    """Asks all configured Alertmanagers, each in a loop of its own."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Iterable[AlertmanagerSettings]],
+        every: Callable[[], timedelta],
+        make: Callable[[AlertmanagerCluster], Poll],
+        session: aiohttp.ClientSession,
+        *,
+        clock: Clock,
+        chance: Callable[[], float],
+    ) -> None:
+        """Take what is configured at the moment of asking, and a session that the caller closes."""
+        self._settings = settings
+        self._every = every
+        self._make = make
+        self._session = session
+        self._clock = clock
+        self._chance = chance
+        self._changed = asyncio.Event()
+        self._known: dict[str, tuple[AlertmanagerSettings, Poll]] = {}
+        self._loops: tuple[Loop, ...] = ()
+
+    @property
+    def clusters(self) -> Mapping[str, AlertmanagerCluster]:
+        """The Alertmanagers that are asked, by name."""
+        return {name: poll.cluster for name, poll in self._polls().items()}
+
+    @property
+    def status(self) -> list[StatusLine]:
+        """How each of them is."""
+        return [poll.status for poll in self._polls().values()]
+
+    def wake(self) -> None:
+        """Have all of them asked soon."""
+        for loop in self._loops:
+            loop.wake()
+
+    def change(self) -> None:
+        """Take the configuration of the moment."""
+        self._changed.set()
+
+    async def run(self) -> NoReturn:
+        """Ask until cancelled. Raises `LostLeadershipError` in a group."""
+        while True:
+            self._changed.clear()
+            self._loops = tuple(self._loop(name, poll) for name, poll in self._polls().items())
+            async with running(loop.run() for loop in self._loops) as ended:
+                # Without a loop there is nothing that could end.
+                await first_of(self._changed.wait(), *((ended,) if self._loops else ()))
+
+    def _polls(self) -> Mapping[str, Poll]:
+        """Return the polls of the configuration; one that stays as it was remembers what it heard."""
+        polls: dict[str, tuple[AlertmanagerSettings, Poll]] = {}
+        for settings in self._settings():
+            known = self._known.get(settings.name)
+            if known is None or known[0] != settings:
+                known = (settings, self._make(AlertmanagerCluster(settings, self._session, self._clock)))
+            polls[settings.name] = known
+        for name in self._known.keys() - polls.keys():
+            with suppress(KeyError):
+                metrics.BACKEND_UP.remove(backend_of(name))
+        self._known = polls
+        return {name: poll for name, (_, poll) in polls.items()}
+
+    def _loop(self, name: str, poll: Poll) -> Loop:
+        async def step() -> timedelta:
+            await poll.step()
+            return self._every() * (1 + _JITTER * self._chance())
+
+        return Loop(f"poll {name}", step, longest_wait=timedelta(days=1))
+
+
+def backend_of(source: str) -> str:
+    """Name an Alertmanager in the metrics."""
+    return f"alertmanager:{source}"
