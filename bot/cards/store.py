@@ -58,8 +58,13 @@ _bump = (
         card.c.key == bindparam("_key"),
         card.c.channel_id == bindparam("_channel"),
     )
-    .values(wanted=card.c.wanted + 1)
+    .values(
+        wanted=card.c.wanted + 1,
+        announced=or_(card.c.announced, bindparam("_announced", type_=Boolean())),
+    )
 )
+_is_withdrawn = and_(card.c.state == CardState.GONE, ~card.c.announced, ~_is_due)
+_is_not_there = or_(card.c.state == CardState.ABSENT, card.c.state == CardState.GONE)
 _NEW = {
     "wanted": 1,
     "delivered": 0,
@@ -100,10 +105,10 @@ class Cards:
     ) -> None:
         """Have a card in a channel, rendered anew if it is there already.
 
-        With `announced` a new one calls for nobody: others did, or do.
+        With `announced` it calls for nobody when it is created: others did, or do.
         """
         now = self._clock.now()
-        which = {"_kind": kind, "_key": key, "_channel": channel_id}
+        which = {"_kind": kind, "_key": key, "_channel": channel_id, "_announced": announced}
         news = {"priority": priority, "touched_at": now, "retry_at": not_before}
         bumped = await tx.execute(_bump, {**which, **news})
         if bumped.rowcount == 0:
@@ -112,7 +117,7 @@ class Cards:
         tx.after_commit(self._on_change)
 
     async def touch(self, tx: Transaction, kind: str, key: str) -> None:
-        """Have every card of this key rendered anew, wherever it is."""
+        """Have every card of this key rendered anew, wherever it is; one that was withdrawn stays so."""
         await self._touch(tx, card.c.kind == kind, card.c.key == key)
 
     async def touch_all(self, tx: Transaction, kind: str, channel_id: int) -> None:
@@ -123,7 +128,7 @@ class Cards:
     async def _touch(self, tx: Transaction, *which: ColumnElement[bool]) -> None:
         touched = await tx.execute(
             update(card)
-            .where(*which)
+            .where(*which, ~_is_withdrawn)
             .values(wanted=card.c.wanted + 1, touched_at=self._clock.now(), retry_at=None)
         )
         if touched.rowcount:
@@ -153,12 +158,19 @@ async def list_unshown(tx: Transaction, channel_id: int, kinds: Collection[str])
 
 
 async def withdraw(tx: Transaction, ids: Collection[int]) -> None:
-    """Take back cards that were never shown; one whose creation has begun stays."""
+    """Want cards no more that were never shown, until they are wanted again.
+
+    Their rows stay: SQLite would give their ids to others, while the courier may still hold them.
+    """
     if ids:
-        await tx.execute(
-            card.delete().where(card.c.id == bindparam("_id"), card.c.state == CardState.ABSENT),
-            [{"_id": number} for number in ids],
-        )
+        await tx.execute(_withdraw, [{"_id": number} for number in ids])
+
+
+_withdraw = (
+    update(card)
+    .where(card.c.id == bindparam("_id"), _is_not_there, ~card.c.announced)
+    .values(state=CardState.GONE, delivered=card.c.wanted, generation=card.c.generation + 1)
+)
 
 
 async def hush(tx: Transaction, channel_id: int, kinds: Collection[str]) -> None:
@@ -171,7 +183,7 @@ def _unshown(channel_id: int, kinds: Collection[str]) -> tuple[ColumnElement[boo
         card.c.channel_id == channel_id,
         card.c.posted_in == channel_id,
         card.c.kind.in_(kinds),
-        card.c.state == CardState.ABSENT,
+        _is_not_there,
         ~card.c.announced,
         _is_due,
     )
@@ -234,7 +246,7 @@ async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: date
     """
     noted = await tx.execute(
         update(card)
-        .where(card.c.id == card_id)
+        .where(card.c.id == card_id, _is_due)
         .values(
             state=CardState.CREATING,
             marker=marker,

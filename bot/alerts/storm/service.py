@@ -228,9 +228,7 @@ class Storms:
         if storm is None or self._is_forgotten(storm):
             return Place.CARD
         line = await store.find_line(tx, storm.id, incident.number)
-        has_card = line is None and (
-            await cards_store.find_card(tx, kinds.INCIDENT, str(incident.number), channel_id) is not None
-        )
+        has_card = line is None and await self._has_card(tx, incident, channel_id)
         goes_first = incident.is_open and is_critical(incident.severity) and await self._has_room(tx, storm)
         place = place_of(line, storm, has_card=has_card, goes_first=goes_first)
         if line is None and place is not Place.CARD:
@@ -243,6 +241,10 @@ class Storms:
                 await store.release(tx, storm.id, [incident.number], now=self._clock.now())
             await self._want_page(tx, storm, line.page)
         return place
+
+    async def _has_card(self, tx: Transaction, incident: Incident, channel_id: int) -> bool:
+        card = await cards_store.find_card(tx, kinds.INCIDENT, str(incident.number), channel_id)
+        return card is not None and (card.announced or card.wanted > card.delivered)
 
     async def _has_room(self, tx: Transaction, storm: Storm) -> bool:
         waiting = await cards_store.count_waiting(tx, now=self._clock.now())
