@@ -32,9 +32,11 @@ from bot.alerts.inbox.web import Webhooks
 from bot.alerts.intake import Intake
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.policy import AlertPolicy
-from bot.alerts.polling import Poll, Polling, follow_nothing
+from bot.alerts.polling import Poll, Polling
 from bot.alerts.service import Alerts
 from bot.alerts.showing import CARD, PING, Showing
+from bot.alerts.silences import settings as silences_settings
+from bot.alerts.silences.service import Silences
 from bot.alerts.sources import IncidentCards, PingCards
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import CallCards, DigestCards
@@ -233,6 +235,20 @@ class App:
             wake_applier=applying.wake,
         )
         session = aiohttp.ClientSession()
+        silences = Silences(
+            database,
+            self._access,
+            showing,
+            self._cards,
+            clusters=lambda: polling.clusters,
+            clock=self._clock,
+            policy=lambda: self._policy,
+            silence_policy=lambda: silences_settings.compile_policy(self._settings.alerts.silences),
+            zone=lambda: self._settings.alerts.silences.zone,
+            guild=lambda: int(self._settings.discord.guild),
+            post=self._notices.post,
+            wake_poller=lambda: polling.wake(),  # noqa: PLW0108 (it is made below)
+        )
 
         def make_poll(cluster: AlertmanagerCluster) -> Poll:
             return Poll(
@@ -242,7 +258,7 @@ class App:
                 showing,
                 clock=self._clock,
                 post=self._notices.post,
-                follow=follow_nothing,
+                follow=silences.follow,
             )
 
         polling = self._polling = Polling(

@@ -71,12 +71,6 @@ class Follow(Protocol):
         ...
 
 
-async def follow_nothing(
-    tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
-) -> None:
-    """Take no note of silences."""
-
-
 class Poll:
     """Keeps the incidents of one Alertmanager in agreement with it."""
 
