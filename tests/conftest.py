@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.database.engine import Database
 from bot.database.migrate import upgrade
@@ -15,6 +16,16 @@ from tests.support.postgres import PostgresServer, create_database, drop_databas
 
 POSTGRES = "MACHINE_TEST_POSTGRES"
 _started: list[PostgresServer] = []
+
+
+structlog.configure(
+    # The default draws every local value of a traceback, which takes seconds on a busy machine.
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.KeyValueRenderer(),
+    ]
+)
 
 
 def pytest_configure(config):

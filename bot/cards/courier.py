@@ -183,7 +183,8 @@ class Courier:
     ) -> timedelta | None:
         """Say when a channel for which nothing can be done now is to be looked at again."""
         if await store.list_due(tx, channel, now=now, limit=1):
-            return timedelta(seconds=min(wait for wait in waits if wait > 0))
+            # What became due while we looked needs no wait: its slot is free.
+            return timedelta(seconds=min((wait for wait in waits if wait > 0), default=0.0))
         retry_at = await store.find_next_retry(tx, channel)
         return max(retry_at - now, timedelta(milliseconds=50)) if retry_at else None
 

@@ -117,6 +117,11 @@ def _processors(*, json: bool) -> list[Processor]:
     last: Processor = (
         structlog.processors.JSONRenderer(separators=(",", ":"), ensure_ascii=False, default=str)
         if json
-        else structlog.dev.ConsoleRenderer(timestamp_key="ts", colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            timestamp_key="ts",
+            colors=sys.stderr.isatty(),
+            # A pretty traceback with every local value takes seconds, in which no webhook is answered.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     return [_redact_event, _in_order, last]

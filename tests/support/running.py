@@ -240,8 +240,10 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         self._said = asyncio.Condition()
+        self._born = 0
 
     async def start(self) -> None:
+        self._born = len(self.lines)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bot", "run", "--config", str(self.config)),
             stderr=asyncio.subprocess.PIPE,
@@ -279,8 +281,9 @@ class Process:
         await self.wait()
 
     async def terminate(self, *, within: float = 20.0) -> int:
-        """SIGTERM; gives the exit code."""
+        """SIGTERM once it listens, as Kubernetes would; gives the exit code."""
         if self.is_alive:
+            await self.wait_for("web_listening", since=self._born)
             self.signal(signal.SIGTERM)
         async with asyncio.timeout(within):
             return await self.wait()
