@@ -1,23 +1,16 @@
-"""How fast deliveries are committed: `python -m tests.bench.inbox [--postgres URL] [--seconds 4]`.
+"""How fast deliveries are committed, beside a bare aiohttp handler that only validates the same body.
 
-Compares, in one run, a bare aiohttp handler that only validates a body with the
-real webhook, which commits it. The senders are processes of their own.
+The senders are processes of their own, and send as fast as answers come.
 """
 
-import argparse
 import asyncio
 import multiprocessing
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from statistics import quantiles
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import aiohttp
-import structlog
 from aiohttp import web
 from pydantic import BaseModel, SecretStr
 
@@ -28,16 +21,17 @@ from bot.database.engine import Database
 from bot.database.schema import metadata
 from bot.web.server import WebServer
 from bot.web.settings import WebSettings
+from tests.bench.figures import Figure, at_least, spread
+from tests.bench.system import Place
 from tests.support.alerts import a_body, an_entry
-from tests.support.postgres import PostgresServer, create_database, find_programs
 
 PATH = "/webhooks/alertmanager"
 ALERTS = 10
-CLIENTS = 64
-"""Enough to keep the writer busy: what arrives together shares a commit."""
+CLIENTS = (32, 64)
+"""What arrives together shares a commit, so more of them find a faster inbox."""
 TOKEN = "bench"
-BUDGET = 0.30
-"""The least share of the bare rate (the design's budget)."""
+BUDGET_PERCENT = 30
+"""The least share of the bare rate."""
 
 
 class _Alert(BaseModel):
@@ -55,20 +49,6 @@ class _Body(BaseModel):
     status: str
     receiver: str
     alerts: list[_Alert]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What the senders saw."""
-
-    rate: float
-    """Answers 200 per second."""
-    p50: float
-    """In milliseconds."""
-    p99: float
-
-    def __str__(self) -> str:
-        return f"{self.rate:8.0f}/s   p50 {self.p50:5.1f} ms   p99 {self.p99:5.1f} ms"
 
 
 def the_body() -> bytes:
@@ -103,17 +83,17 @@ async def committing(url: str) -> AsyncIterator[int]:
         async with database.transaction() as tx:
             await tx.run_sync(metadata.create_all)
         async with Inbox(database, SystemClock(), wake=lambda: None) as inbox:
-            webhooks = Webhooks(inbox, sources=lambda: ("main",), unknown_source=lambda _: None)
+            webhooks = Webhooks(inbox, sources=lambda _: ("main",), unknown_source=lambda *_: None)
             async with WebServer(settings, webhooks.routes, too_large=lambda *_: None) as server:
                 yield server.port
 
 
-def send(port: int, seconds: float, results: "multiprocessing.Queue[list[float]]") -> None:
+def send(port: int, clients: int, seconds: float, results: "multiprocessing.Queue[list[float]]") -> None:
     """Post as fast as answers come, and hand the times of all answers back."""
-    results.put(asyncio.run(_send(port, seconds)))
+    results.put(asyncio.run(_send(port, clients, seconds)))
 
 
-async def _send(port: int, seconds: float) -> list[float]:
+async def _send(port: int, clients: int, seconds: float) -> list[float]:
     body = the_body()
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     took: list[float] = []
@@ -127,66 +107,34 @@ async def _send(port: int, seconds: float) -> list[float]:
                     sys.exit(f"answered {answer.status}: {await answer.text()}")
             took.append(time.perf_counter() - started)
 
-    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
-        await asyncio.gather(*(sender(session) for _ in range(CLIENTS)))
+    connector = aiohttp.TCPConnector(limit=clients)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector) as session:
+        await asyncio.gather(*(sender(session) for _ in range(clients)))
     return took
 
 
-async def measure(port: int, seconds: float) -> Figures:
-    """Have one process send, and sum up."""
+async def send_apart(port: int, clients: int, seconds: float) -> list[float]:
+    """Have one process send, and return the seconds that each answer took."""
     context = multiprocessing.get_context("spawn")
     results: multiprocessing.Queue[list[float]] = context.Queue()
-    process = context.Process(target=send, args=(port, seconds, results))
+    process = context.Process(target=send, args=(port, clients, seconds, results))
     process.start()
     took = await asyncio.to_thread(results.get)
     process.join()
-    cuts = quantiles(took, n=100)
-    return Figures(len(took) / seconds, cuts[49] * 1_000, cuts[98] * 1_000)
+    return took
 
 
-async def run(urls: Sequence[tuple[str, str]], seconds: float) -> bool:
-    """Print the figures of each database beside the bare handler; tell whether all keep the budget."""
-    print(f"{CLIENTS} clients, {ALERTS} alerts in {len(the_body()):,} bytes, {seconds:g} s each")
-    async with bare() as port:
-        reference = await measure(port, seconds)
-    print(f"{'bare, only validates':24}{reference}")
-    kept = True
-    for name, url in urls:
-        async with committing(url) as port:
-            figures = await measure(port, seconds)
-        share = figures.rate / reference.rate
-        kept = kept and share >= BUDGET
-        print(f"{'committed, ' + name:24}{figures}   {share:4.0%} of bare (budget ≥ {BUDGET:.0%})")
-    return kept
-
-
-@contextmanager
-def postgres(url: str | None) -> Iterator[str | None]:
-    """Give the address of an empty database: the one named, else one of our own, if it is installed."""
-    programs = None if url else find_programs()
-    if programs is None:
-        yield url
-        return
-    server = PostgresServer(programs)
-    server.start()
-    try:
-        yield asyncio.run(create_database(server.url, "bench"))
-    finally:
-        server.remove()
-
-
-def main() -> int:
-    """Run from the command line: 1 when the budget is not kept."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--postgres", metavar="URL", help="postgresql+asyncpg://… of an empty database")
-    parser.add_argument("--seconds", type=float, default=4.0)
-    arguments = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("error"))
-    with tempfile.TemporaryDirectory() as folder, postgres(arguments.postgres) as url:
-        urls = [("SQLite", f"sqlite+aiosqlite:///{Path(folder) / 'bench.db'}")]
-        urls += [("PostgreSQL", url)] if url else []
-        return 0 if asyncio.run(run(urls, arguments.seconds)) else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+async def measure(places: Sequence[Place], *, seconds: float) -> AsyncIterator[Figure]:
+    """Compare the rate of each database with that of the bare handler."""
+    for clients in CLIENTS:
+        async with bare() as port:
+            took = await send_apart(port, clients, seconds)
+        reference = len(took) / seconds
+        baseline = f"bare: {reference:.0f}/s, {spread(took)}"
+        for place in places:
+            async with committing(await place.fresh()) as port:
+                took = await send_apart(port, clients, seconds)
+            name = f"committed, {clients} clients, {place.name}"
+            yield Figure(name, f"{len(took) / seconds:.0f}/s, {spread(took)}", baseline=baseline)
+            share = 100 * len(took) / seconds / reference
+            yield at_least("  share of the bare rate", share, BUDGET_PERCENT, "%")
