@@ -37,6 +37,7 @@ from bot.alerts.service import Alerts
 from bot.alerts.showing import CARD, PING, Showing
 from bot.alerts.silences import settings as silences_settings
 from bot.alerts.silences.service import Silences
+from bot.alerts.silences.sources import SilenceEndCards
 from bot.alerts.sources import IncidentCards, PingCards
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import CallCards, DigestCards
@@ -79,6 +80,7 @@ from bot.web.signature import Signing
 from cogs.alerts import AlertsCog
 from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
+from cogs.silences import SilencesCog
 
 log = structlog.get_logger(__name__)
 
@@ -247,6 +249,7 @@ class App:
             zone=lambda: self._settings.alerts.silences.zone,
             guild=lambda: int(self._settings.discord.guild),
             post=self._notices.post,
+            audit_channel=self._notice_channel,
             wake_poller=lambda: polling.wake(),  # noqa: PLW0108 (it is made below)
         )
 
@@ -283,7 +286,8 @@ class App:
         actions, pacing = Actions(), Pacing(time.monotonic)
 
         def make_cogs(_bot: MachineBot) -> Cogs:
-            yield AlertsCog(alerts, actions)
+            yield AlertsCog(alerts, silences, actions)
+            yield SilencesCog(silences, actions)
             yield DigestsCog(digests, actions, self._clock)
             yield MachineCog(oversight, actions)
 
@@ -306,6 +310,7 @@ class App:
                 PING: PingCards(database, self._clock, lambda: self._policy),
                 kinds.DIGEST: DigestCards(database, self._clock),
                 kinds.CALL: CallCards(database, lambda: self._policy),
+                kinds.SILENCE_ENDS: SilenceEndCards(database, self._clock),
                 NOTICE: self._notices,
                 HEAD: HeadCards(),
             },

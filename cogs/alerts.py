@@ -9,16 +9,20 @@ from discord.ext import commands
 from bot.alerts.card import render_acknowledged, render_details, render_explained, render_list
 from bot.alerts.model import IncidentNumber, Severity
 from bot.alerts.service import PAGE, Alerts
+from bot.alerts.silences.card import incident_key
+from bot.alerts.silences.service import Silences
 from bot.alerts.store import IncidentFilter
 from bot.chat.handlers import Actions
 from bot.chat.keys import pack, unpack
 from bot.chat.replies import Choice, Interaction, acknowledge, actor_from, defer, offered, replace, reply
 from cogs.incidents import ALL_HERE, offer_one, offer_several, parse_incident, parse_incidents, parse_labels
+from cogs.silences import end_silences, offer_lengths, open_dialog
 
 State = Literal["open", "closed", "all"]
 Word = Literal["critical", "warning", "info"]
 Text = app_commands.Range[str, 1, 60]
 Note = app_commands.Range[str, 1, 300]
+Length = app_commands.Range[str, 1, 60]
 
 _IS_OPEN = {"open": True, "closed": False, "all": None}
 _PAGE_DIGITS = 6
@@ -28,10 +32,11 @@ _PAGE_DIGITS = 6
 class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incidents: look, take on, close."):
     """What people can do with incidents."""
 
-    def __init__(self, alerts: Alerts, actions: Actions) -> None:
-        """Take the service, and say what the buttons on incidents do."""
+    def __init__(self, alerts: Alerts, silences: Silences, actions: Actions) -> None:
+        """Take the services, and say what the buttons on incidents do."""
         super().__init__()
         self._alerts = alerts
+        self._silences = silences
         actions.register("ack", self._press_ack)
         actions.register("unack", self._press_unack)
         actions.register("details", self._press_details)
@@ -93,6 +98,28 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
             interaction, f"#{number} is closed. It opens again if its sender says that it still fires."
         )
 
+    @app_commands.command()
+    @app_commands.describe(
+        incident="Its number, or words of its name",
+        length="Such as 90m, 2h or: until 08:00",
+        comment="Why, for the others",
+    )
+    async def silence(
+        self, interaction: Interaction, incident: str, length: Length = "", comment: Note = ""
+    ) -> None:
+        """Silence what an incident is about: shows first what that would hide."""
+        await open_dialog(
+            interaction, self._silences, parse_incident(incident), length=length, comment=comment
+        )
+
+    @app_commands.command()
+    @app_commands.describe(incident="Its number, or words of its name")
+    async def unsilence(self, interaction: Interaction, incident: str) -> None:
+        """End the silence that keeps an incident quiet."""
+        key = incident_key(parse_incident(incident))
+        await defer(interaction)
+        await end_silences(interaction, self._silences, key)
+
     @app_commands.command(name="explain-route")
     @app_commands.describe(labels="Of one alert, such as: alertname=DiskFull severity=critical")
     async def explain_route(self, interaction: Interaction, labels: str) -> None:
@@ -128,6 +155,19 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
     @resolve.autocomplete("incident")
     async def _complete_resolve(self, interaction: Interaction, typed: str) -> list[Choice]:
         return await offered("alerts resolve", self._offer(interaction, typed, "alerts:resolve"))
+
+    @silence.autocomplete("incident")
+    async def _complete_silence(self, interaction: Interaction, typed: str) -> list[Choice]:
+        return await offered("alerts silence", self._offer(interaction, typed, "alerts:silence"))
+
+    @silence.autocomplete("length")
+    async def _complete_length(self, interaction: Interaction, typed: str) -> list[Choice]:
+        del interaction
+        return offer_lengths(typed)
+
+    @unsilence.autocomplete("incident")
+    async def _complete_unsilence(self, interaction: Interaction, typed: str) -> list[Choice]:
+        return await offered("alerts unsilence", self._offer(interaction, typed, "alerts:unsilence"))
 
     async def _offer(self, interaction: Interaction, typed: str, action: str) -> list[Choice]:
         return offer_one(typed, self._alerts.known(by=actor_from(interaction), action=action))

@@ -59,6 +59,8 @@ class Look:
     """Ready markup, such as `<@&7>`."""
     ping_roles: tuple[int, ...] = ()
     ping_users: tuple[int, ...] = ()
+    silenced: tuple[str, ...] = ()
+    """Why it is quiet: ready markup, a line each."""
 
 
 def render_incident(incident: Incident, *, look: Look) -> Rendered:
@@ -308,6 +310,7 @@ def _people(incident: Incident, look: Look) -> list[str]:
     lines = [
         _acknowledged(incident),
         f"Called {called}" if called and incident.acknowledgement is None else "",
+        *look.silenced,
         *_notes(incident),
     ]
     return [line for line in lines if line]
@@ -362,6 +365,17 @@ def _buttons(incident: Incident) -> Iterator[ActionButton]:
     elif incident.is_open:
         yield button("unack", key, "Unacknowledge")
     yield button("details", key, "Details")
+    if incident.is_open:
+        yield from _silence_buttons(incident)
+
+
+def _silence_buttons(incident: Incident) -> Iterator[ActionButton]:
+    is_silenced = incident.muting is not None and incident.muting.silences
+    if not is_silenced or not incident.is_muted:
+        yield button("silence", str(incident.number), "Silence…")
+    if is_silenced:
+        yield button("silence-extend", f"i/{incident.number}", "Extend")
+        yield button("unsilence", f"i/{incident.number}", "End silence")
 
 
 def _is_cut(incident: Incident) -> bool:

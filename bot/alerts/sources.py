@@ -1,6 +1,7 @@
 """Gives the courier the looks of incidents and pings: a read, then the pure card."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from bot.alerts import store
 from bot.alerts.card import Look, render_incident, render_ping
@@ -8,6 +9,7 @@ from bot.alerts.model import Destination, Incident, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import MentionIds
 from bot.alerts.showing import CARD
+from bot.alerts.silences.sources import read_silenced
 from bot.cards.store import find_card
 from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
@@ -27,10 +29,12 @@ class IncidentCards:
         """Render an incident; one that is no longer kept leaves its card as it is."""
         async with self._database.reading() as tx:
             incident = await store.find_incident(tx, IncidentNumber(int(key)))
+            silenced = await read_silenced(tx, incident) if incident is not None else ()
         if incident is None:
             return None
         destination = destination_in(incident, channel_id, self._policy())
-        return render_incident(incident, look=look_at(destination, self._policy(), self._clock))
+        look = replace(look_at(destination, self._policy(), self._clock), silenced=silenced)
+        return render_incident(incident, look=look)
 
 
 class PingCards:

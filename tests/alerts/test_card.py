@@ -19,7 +19,7 @@ from bot.alerts.card import (
     render_ping,
     state_word,
 )
-from bot.alerts.model import Acknowledgement, Alert, Closing, Incident, Severity, State
+from bot.alerts.model import Acknowledgement, Alert, Closing, Incident, Muting, Severity, State
 from bot.alerts.routing import Route, explain_routes
 from bot.chat import layout
 from bot.chat.rendered import Rendered
@@ -107,7 +107,11 @@ def test_the_severity_is_a_word_and_a_colour(severity, word, accent):
 
 def test_a_card_has_the_buttons_of_what_one_can_do():
     made = card(an_incident())
-    assert buttons(made) == {"tm:ack:417": "Acknowledge", "tm:details:417": "Details"}
+    assert buttons(made) == {
+        "tm:ack:417": "Acknowledge",
+        "tm:details:417": "Details",
+        "tm:silence:417": "Silence…",
+    }
     assert made.marker == "tm:details:417"
 
 
@@ -115,7 +119,23 @@ def test_an_acknowledged_card_says_who_when_and_why_and_can_be_given_back():
     held = Acknowledgement(ALICE, "alice", at(2), "cleaning old images")
     made = card(an_incident(acknowledgement=held), CALLING)
     assert f"Acknowledged by <@{ALICE}> {stamp(at(2))}: *cleaning old images*" in texts(made)
-    assert buttons(made) == {"tm:unack:417": "Unacknowledge", "tm:details:417": "Details"}
+    assert list(buttons(made).values()) == ["Unacknowledge", "Details", "Silence…"]
+
+
+@pytest.mark.parametrize(
+    ("muting", "word", "offered"),
+    [
+        (Muting(silences=("s1",), alerts=1, firing=1), "SILENCED", ["Extend", "End silence"]),
+        (Muting(silences=("s1",), alerts=1, firing=2), "CRITICAL", ["Silence…", "Extend", "End silence"]),
+        (Muting(inhibitors=("f1",), alerts=1, firing=1), "MUTED", ["Silence…"]),
+    ],
+)
+def test_a_quiet_card_says_why_and_offers_what_can_be_done_about_it(muting, word, offered):
+    quiet = replace(an_incident(severity=Severity.CRITICAL), muting=muting)
+    made = card(quiet, replace(CALLING, silenced=("Silenced by **carol**",)))
+    assert texts(made).startswith(f"### {word} · ")
+    assert "Silenced by **carol**" in texts(made)
+    assert list(buttons(made).values()) == ["Acknowledge", "Details", *offered]
 
 
 def test_a_card_calls_and_pings_until_somebody_has_it():

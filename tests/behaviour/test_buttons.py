@@ -26,7 +26,7 @@ async def test_acknowledging_shows_who_on_every_card_and_says_nothing_else(town,
     for channel in (town.alerts, town.critical):
         [shown] = channel.history()
         assert f"Acknowledged by <@{town.alice.id}>" in words_of(shown)
-        assert list(buttons_of(shown)) == ["Unacknowledge", "Details"]
+        assert list(buttons_of(shown)) == ["Unacknowledge", "Details", "Silence…"]
     assert await town.world.rooms.actions() == ["alerts:opened", "alerts:ack"]
 
 

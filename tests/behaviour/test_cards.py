@@ -12,7 +12,7 @@ async def test_an_alert_becomes_one_card_that_calls_for_people_once(town):
     await town.world.receive(a_body(an_entry(pod="a")))
     [card] = town.alerts.history()
     assert words_of(card).startswith("### WARNING · KubePodCrashLooping")
-    assert list(buttons_of(card)) == ["Acknowledge", "Details"]
+    assert list(buttons_of(card)) == ["Acknowledge", "Details", "Silence…"]
     [created] = sent(town, "POST")
     assert created["allowed_mentions"]["roles"] == [town.oncall.id]
 
@@ -113,7 +113,7 @@ async def test_given_back_it_reminds_again(town):
     await town.world.settle()
     await town.alice.click(town.critical.last_message, label="Unacknowledge")
     await town.world.settle()
-    assert list(buttons_of(town.critical.last_message)) == ["Acknowledge", "Details"]
+    assert list(buttons_of(town.critical.last_message)) == ["Acknowledge", "Details", "Silence…"]
     await town.world.pass_time(timedelta(minutes=15))
     assert len(town.critical.history()) == 2
 

@@ -32,7 +32,7 @@ async def test_every_command_is_described_and_known_to_the_policy(town):
     offered = list(town.alice.available_commands(town.alerts))
     assert sorted(offered) == [
         "alerts ack", "alerts explain-route", "alerts list", "alerts resolve", "alerts show",
-        "alerts test", "alerts unack", "machine about", "machine access", "machine audit", "machine status",
+        "alerts silence", "alerts test", "alerts unack", "alerts unsilence", "machine about", "machine access", "machine audit", "machine status",
     ]  # fmt: skip
     assert {name.replace(" ", ":") for name in offered} <= set(KNOWN_ACTIONS)
 
@@ -187,6 +187,7 @@ async def test_a_test_alert_goes_the_whole_way_and_resolves_itself(town, ask):
         ("alerts ack", {"incidents": "1"}),
         ("alerts unack", {"incident": "1"}),
         ("alerts resolve", {"incident": "1"}),
+        ("alerts silence", {"incident": "1"}),
         ("alerts test", {}),
         ("alerts explain-route", {"labels": "a=b"}),
         ("machine audit", {}),

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import discord
@@ -10,6 +10,9 @@ import discord
 from bot.access.model import Grant, Policy
 from bot.alerts import kinds
 from bot.alerts.showing import CARD, PING
+from bot.alerts.silences.model import SilencePolicy
+from bot.alerts.silences.service import Silences
+from bot.alerts.silences.sources import SilenceEndCards
 from bot.alerts.sources import IncidentCards, PingCards
 from bot.alerts.storm.sources import CallCards, DigestCards
 from bot.cards.courier import Courier
@@ -25,6 +28,7 @@ from bot.oversight.service import Oversight
 from cogs.alerts import AlertsCog
 from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
+from cogs.silences import SilencesCog
 from tests.support.alerting import Rooms, a_policy, a_route, open_rooms
 from tests.support.chat import GUILD_ID, FastBot, a_bot
 
@@ -62,6 +66,22 @@ class World:
             status=self._status,
             started_at=rooms.clock.now(),
         )
+        self.clusters: dict[str, Any] = {}
+        self.silence_policy = SilencePolicy()
+        self.silences = Silences(
+            rooms.database,
+            rooms.access,
+            rooms.showing,
+            rooms.cards,
+            clusters=lambda: self.clusters,
+            clock=rooms.clock,
+            policy=self._policy,
+            silence_policy=lambda: self.silence_policy,
+            zone=lambda: UTC,
+            guild=lambda: GUILD_ID,
+            post=self.notices.post,
+            audit_channel=lambda: self.audit_channel,
+        )
         self.bot: FastBot = a_bot(actions=self.actions, pacing=self.pacing, make_cogs=self._make_cogs)
         self.courier = Courier(
             rooms.database,
@@ -72,6 +92,7 @@ class World:
                 PING: PingCards(rooms.database, rooms.clock, self._policy),
                 kinds.DIGEST: DigestCards(rooms.database, rooms.clock),
                 kinds.CALL: CallCards(rooms.database, self._policy),
+                kinds.SILENCE_ENDS: SilenceEndCards(rooms.database, rooms.clock),
                 NOTICE: self.notices,
                 HEAD: HeadCards(),
             },
@@ -82,7 +103,8 @@ class World:
 
     def _make_cogs(self, _bot):
         return [
-            AlertsCog(self.rooms.alerts, self.actions),
+            AlertsCog(self.rooms.alerts, self.silences, self.actions),
+            SilencesCog(self.silences, self.actions),
             DigestsCog(self.rooms.digests, self.actions, self.clock),
             MachineCog(self.oversight, self.actions),
         ]
@@ -197,7 +219,11 @@ def _texts(components: list[dict[str, Any]]) -> list[str]:
 def buttons_of(message: Any) -> dict[str, str]:
     """Return the labels and custom_ids of the buttons that can be pressed."""
     raw = [c if isinstance(c, dict) else c.to_dict() for c in message.components]
-    return {c["label"]: c["custom_id"] for c in _all(raw) if c.get("custom_id") and not c.get("disabled")}
+    return {
+        c["label"]: c["custom_id"]
+        for c in _all(raw)
+        if c.get("label") and c.get("custom_id") and not c.get("disabled")
+    }
 
 
 def _all(components: list[dict[str, Any]]) -> list[dict[str, Any]]:

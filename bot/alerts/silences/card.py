@@ -17,12 +17,14 @@ from bot.alerts.silences.model import (
     Preview,
     SilencePolicy,
     Verdict,
+    Width,
     person_in,
 )
 from bot.chat import layout
-from bot.chat.action import ActionButton, button
+from bot.chat.action import ActionButton, button, select
 from bot.chat.text import code, cut, escape, timestamp
 from bot.core.durations import spoken_duration
+from bot.core.matchers import Matcher
 
 _MOST_MATCHERS: Final = 10
 _MOST_LINES: Final = 3
@@ -42,6 +44,12 @@ _COLOURS: Final = {
     Verdict.CONFIRM: layout.WAITING,
     Verdict.REFUSE: layout.CRITICAL,
 }
+_WIDTHS: Final = {
+    Width.NARROW: "All that its alerts share",
+    Width.GROUP: "Its group",
+    Width.ALERT: "Every alert of this name",
+    Width.PLACE: "Everything in this namespace",
+}
 _TITLES: Final = {
     Moment.BEGAN: "A silence began",
     Moment.CHANGED: "A silence was changed",
@@ -60,11 +68,13 @@ def render_preview(
     policy: SilencePolicy,
     named: Mapping[IncidentNumber, Incident],
     key: str,
+    offered: Mapping[Width, Sequence[Matcher]] | None = None,
 ) -> discord.ui.LayoutView:
     """Return the private answer to a draft: what it would do, and the button that does it.
 
-    `named` are the incidents that it hides, as far as they are known; `key`
-    names the draft in `tm:silence-create:` and `tm:silence-edit:`.
+    `named` are the incidents that it hides, as far as they are known; `offered`
+    are other matchers to choose; `key` names the draft in `tm:silence-create:`,
+    `tm:silence-edit:` and `tm:silence-width:`.
     """
     limits = policy.refuse if judgement.verdict is Verdict.REFUSE else policy.confirm
     lines = [*_effect_lines(preview, named), *_reason_lines(judgement, preview, limits)]
@@ -73,6 +83,7 @@ def render_preview(
             layout.text(f"### {_HEADLINES[judgement.verdict]}", *_condition_lines(map(str, draft.matchers))),
             layout.gap(),
             layout.text(_end_line(draft), *lines),
+            *_width_row(draft, offered or {}, key),
             layout.row(*_preview_buttons(judgement, key)),
             colour=_COLOURS[judgement.verdict],
         )
@@ -149,6 +160,37 @@ def created_words(created: Mapping[str, str], failed: Mapping[str, str], draft: 
     return "\n".join(lines) or "There is no Alertmanager that it could be made in."
 
 
+def ended_words(sources: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Return the private answer after silences were ended; `failed` says why not, by source."""
+    lines = [f"The silence is ended in {_listed(list(map(code, sources)))}."] if sources else []
+    lines += [f"Not in {code(source)}: {cut(escape(why), _COMMENT)}" for source, why in failed.items()]
+    return "\n".join(lines)
+
+
+def silence_key(silence_id: str) -> str:
+    """Name a silence in buttons; `incident_key` names all that keep an incident quiet."""
+    return f"s/{silence_id}"
+
+
+def incident_key(number: IncidentNumber) -> str:
+    """Name the silences of an incident in buttons."""
+    return f"i/{number}"
+
+
+def _width_row(draft: Draft, offered: Mapping[Width, Sequence[Matcher]], key: str) -> Iterator[layout.Item]:
+    options = [
+        discord.SelectOption(
+            label=_WIDTHS[width],
+            value=width.value,
+            description=", ".join(map(str, matchers)),
+            default=tuple(matchers) == draft.matchers,
+        )
+        for width, matchers in offered.items()
+    ]
+    if len(options) > 1:
+        yield layout.row(select("silence-width", key, options, "Narrow or widen it"))
+
+
 def _preview_buttons(judgement: Judgement, key: str) -> Iterator[ActionButton]:
     if judgement.verdict is Verdict.FINE:
         yield button("silence-create", key, "Silence", discord.ButtonStyle.primary)
@@ -159,6 +201,7 @@ def _preview_buttons(judgement: Judgement, key: str) -> Iterator[ActionButton]:
 
 def _life_buttons(key: str) -> Iterator[ActionButton]:
     yield button("silence-extend", key, "Extend")
+    yield button("silence-edit", key, "Change")
     yield button("unsilence", key, "End now")
 
 

@@ -170,7 +170,7 @@ class Silences:
         """The zone in which people write times of day."""
         return self._zone()
 
-    async def propose(self, number: IncidentNumber, *, by: Actor) -> Draft:
+    async def propose(self, number: IncidentNumber, *, by: Actor, comment: str = "") -> Draft:
         """Return what a dialog about an incident begins with.
 
         Raises:
@@ -180,7 +180,12 @@ class Silences:
             incident = await self._incident(tx, number)
         await self._allow(by, SILENCE, [targets_of(incident)], incident)
         self._cluster(incident.source)
-        return Draft(matchers=prefill(incident), ends_at=self._clock.now() + USUAL_LENGTH, incident=number)
+        return Draft(
+            matchers=prefill(incident),
+            ends_at=self._clock.now() + USUAL_LENGTH,
+            comment=comment,
+            incident=number,
+        )
 
     async def reopen(self, key: str, *, by: Actor) -> Draft:
         """Return a draft, or a silence as a draft that takes its place, for one more dialog."""
@@ -285,7 +290,7 @@ class Silences:
             NotFoundError: There is none.
         """
         kept = await self._kept(key)
-        await self._allow_all(by, UNSILENCE, kept)
+        await self._allow_all(by, "alerts:show", kept)
         return kept
 
     async def follow(
@@ -449,6 +454,9 @@ class Silences:
                     known.ends_at,
                 ):
                     return known.id
+        if replaces is not None:
+            # One that has begun is changed in place only if its beginning stays what it is there.
+            new = replace(new, starts_at=(await cluster.get_silence(replaces)).starts_at)
         return await cluster.create_silence(new, replaces=replaces)
 
     async def _note(
@@ -669,13 +677,18 @@ def _targets(
     return list(dict.fromkeys(chain(named, strays))) or [(f"source:{source}",) for source in sources]
 
 
+def are_one(kept: Sequence[KeptSilence]) -> bool:
+    """Say whether silences are the same one in several Alertmanagers."""
+    sources = {each.source for each in kept}
+    return len(sources) == len(kept) and len({each.silence.conditions for each in kept}) == 1
+
+
 def _as_draft(kept: Sequence[KeptSilence]) -> Draft:
     """Return a draft that takes the place of silences; only those that are alike can be changed together."""
     first = kept[0].silence
     if any(each.silence.unreadable for each in kept):
         raise ConflictError("It has conditions that only Alertmanager understands: change it there.")
-    sources = [each.source for each in kept]
-    if len(set(sources)) < len(sources) or any(each.silence.conditions != first.conditions for each in kept):
+    if not are_one(kept):
         raise ConflictError("Several silences keep this quiet: choose one with `/alerts unsilence`.")
     return Draft(
         matchers=first.matchers,

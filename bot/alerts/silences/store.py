@@ -52,6 +52,8 @@ draft = Table(
     Column("taken_at", UtcDateTime),
 )
 
+_MOST_NAMES = 100
+
 
 @dataclass(frozen=True, slots=True)
 class KeptSilence:
@@ -157,6 +159,16 @@ async def list_senders(tx: Transaction, fingerprints: Collection[str]) -> list[s
         )
         sources.update(row.source for row in rows)
     return sorted(sources)
+
+
+async def list_names(tx: Transaction, source: str, fingerprints: Collection[str]) -> list[str]:
+    """Return the different names of alerts of a source, as far as we know them."""
+    rows = await tx.execute(
+        select(alert.c.labels)
+        .join(incident, alert.c.incident == incident.c.number)
+        .where(incident.c.source == source, alert.c.fingerprint.in_(list(fingerprints)[:_MOST_NAMES]))
+    )
+    return sorted({row.labels.get("alertname", "") for row in rows} - {""})
 
 
 async def save(tx: Transaction, kept: KeptSilence) -> None:

@@ -129,7 +129,11 @@ def test_many_silences_are_counted():
 
 
 def test_a_silence_that_is_over_has_no_buttons():
-    assert labels(render_silence(a_silence(), source="main", key=KEY, is_over=False)) == ["Extend", "End now"]
+    assert labels(render_silence(a_silence(), source="main", key=KEY, is_over=False)) == [
+        "Extend",
+        "Change",
+        "End now",
+    ]
     assert labels(render_silence(a_silence(), source="main", key=KEY, is_over=True)) == []
 
 

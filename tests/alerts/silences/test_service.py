@@ -234,6 +234,7 @@ async def test_what_is_not_understood_is_said_with_its_part(world, matchers, len
 async def test_extending_counts_from_the_end_and_keeps_the_id(world):
     made_id = await silenced(world)
     [before] = await active(world)
+    world.rooms.clock.advance(timedelta(minutes=-2))
     made = await world.silences.extend(f"s/{made_id}", "1h", by=BEN)
     assert isinstance(made, Made)
     [after] = await active(world)

@@ -1,0 +1,181 @@
+"""How people silence from Discord, with a real Alertmanager behind it."""
+
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+
+from bot.alerts.peers.client import AlertmanagerCluster
+from bot.alerts.peers.settings import AlertmanagerSettings
+from tests.support.alerts import a_body, an_entry
+from tests.support.peers import a_posted_alert, a_running_peer
+from tests.support.silencing import delivered
+from tests.support.world import buttons_of, colour_of, words_of
+
+GROUP = {"alertname": "DiskFull", "namespace": "shop"}
+
+
+@pytest.fixture
+async def peer(tmp_path):
+    async with a_running_peer(tmp_path / "am") as running:
+        yield running
+
+
+@pytest.fixture
+async def told(town, peer):
+    """The card of an incident whose Alertmanager can be asked."""
+    world = town.world
+    world.clock.advance(datetime.now(UTC) - world.clock.now())
+    settings = AlertmanagerSettings.model_validate({"name": "main", "urls": [peer.url], "timeout": "5s"})
+    async with aiohttp.ClientSession() as session:
+        world.clusters["main"] = AlertmanagerCluster(settings, session, world.clock)
+        await peer.post(*(a_posted_alert("DiskFull", namespace="shop", pod=pod) for pod in "ab"))
+        await world.receive(await delivered(peer, group=GROUP))
+        yield peer
+
+
+def card(town):
+    return town.alerts.history()[0]
+
+
+def left(dialog):
+    """What the fields of a dialog hold before anybody types."""
+    fields = [part["component"] for part in dialog.modal["components"]]
+    return {field["custom_id"]: field.get("value") or "" for field in fields}
+
+
+async def hidden(peer):
+    return [each for each in await peer.alerts() if each["status"]["silencedBy"]]
+
+
+async def previewed(town, *, by=None, length="2h", matchers=None):
+    person = by or town.alice
+    dialog = await person.click(card(town), label="Silence…")
+    changed = {"length": length, "comment": "moving disks"}
+    if matchers is not None:
+        changed["matchers"] = matchers
+    return await person.submit_modal(dialog, {**left(dialog), **changed})
+
+
+async def silenced(town):
+    shown = await previewed(town)
+    answer = await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    return answer
+
+
+async def test_the_dialog_begins_with_the_group(town, told):
+    dialog = await town.alice.click(card(town), label="Silence…")
+    assert left(dialog)["matchers"] == 'alertname="DiskFull"\nnamespace="shop"'
+    assert left(dialog)["length"] == "2h"
+
+
+async def test_what_it_would_hide_is_shown_privately_before_it_is_made(town, told):
+    shown = await previewed(town)
+    assert shown.ephemeral
+    assert "It matches 2 firing alerts." in words_of(shown.response)
+    assert list(buttons_of(shown.response)) == ["Silence", "Change"]
+    assert await hidden(told) == []
+
+
+async def test_a_silence_hides_it_there_and_its_card_says_until_when(town, told):
+    answer = await silenced(town)
+    assert "Silenced in `main` until" in words_of(answer.response)
+    assert len(await hidden(told)) == 2
+    shown = words_of(card(town))
+    assert shown.startswith("### SILENCED · DiskFull")
+    assert f"Silenced by <@{town.alice.id}> until <t:" in shown
+    assert colour_of(card(town)) == 0x6E7681
+    assert list(buttons_of(card(town))) == ["Acknowledge", "Details", "Extend", "End silence"]
+    link = f"https://discord.com/channels/{town.guild.id}/{town.alerts.id}/{card(town).id}"
+    [silence] = await town.world.clusters["main"].list_silences()
+    assert silence.comment.endswith(link)
+
+
+async def test_a_broad_one_has_to_be_confirmed(town, told):
+    await told.post(a_posted_alert("DiskFull", namespace="blog", severity="critical"))
+    shown = await previewed(town, matchers="alertname=DiskFull")
+    assert "It silences 1 critical alert." in words_of(shown.response)
+    assert list(buttons_of(shown.response)) == ["Silence all the same", "Change"]
+    await town.alice.click(shown.response, label="Silence all the same")
+    assert len(await hidden(told)) == 3
+
+
+async def test_one_that_is_not_allowed_has_no_button_that_makes_it(town, told):
+    shown = await previewed(town, length="60d")
+    assert words_of(shown.response).startswith("### This silence is not allowed")
+    assert list(buttons_of(shown.response)) == ["Change"]
+
+
+async def test_a_choice_widens_the_preview_in_place(town, told):
+    await told.post(a_posted_alert("DiskFull", namespace="blog"))
+    shown = await previewed(town)
+    wider = await town.alice.select(shown.response, ["alert"])
+    assert "It matches 3 firing alerts." in words_of(wider.response)
+
+
+async def test_who_may_not_is_told_privately(town, told):
+    answer = await town.victor.click(card(town), label="Silence…")
+    assert answer.ephemeral
+    assert 'may: ["alerts:silence"]' in answer.response.content
+    assert answer.modal is None
+
+
+async def test_what_is_not_understood_is_said(town, told):
+    answer = await previewed(town, length="soon")
+    assert answer.ephemeral
+    assert answer.response.content.startswith("The length is not understood")
+
+
+async def test_an_alertmanager_that_does_not_answer_is_said(town, told):
+    await told.stop()
+    answer = await previewed(town)
+    assert answer.response.content.endswith("Nothing was silenced.")
+
+
+async def test_a_silence_is_extended_and_ended_from_the_card(town, told):
+    await silenced(town)
+    before = (await town.world.clusters["main"].list_silences())[0].ends_at
+    dialog = await town.alice.click(card(town), label="Extend")
+    answer = await town.alice.submit_modal(dialog, {"length": "1h"})
+    assert "Silenced in `main` until" in words_of(answer.response)
+    [silence] = await town.world.clusters["main"].list_silences()
+    assert silence.ends_at - before == timedelta(hours=1)
+    ended = await town.bob.click(card(town), label="End silence")
+    assert ended.response.content == "The silence is ended in `main`."
+    await town.world.settle()
+    assert await hidden(told) == []
+    assert words_of(card(town)).startswith("### WARNING · DiskFull")
+
+
+async def test_commands_do_the_same(town, told):
+    dialog = await town.alice.slash(
+        town.alerts, "alerts silence", incident="1", length="30m", comment="patching"
+    )
+    assert (left(dialog)["length"], left(dialog)["comment"]) == ("30m", "patching")
+    shown = await town.alice.submit_modal(dialog, left(dialog))
+    await town.alice.click(shown.response, label="Silence")
+    assert len(await hidden(told)) == 2
+    answer = await town.alice.slash(town.alerts, "alerts unsilence", incident="1")
+    assert answer.response.content == "The silence is ended in `main`."
+    assert await hidden(told) == []
+
+
+async def test_an_end_that_is_near_is_told_with_a_way_to_extend(town, told):
+    world = town.world
+    await silenced(town)
+    listed = await world.clusters["main"].list_silences()
+    for minutes in (1, 110):
+        world.clock.advance(timedelta(minutes=minutes))
+        async with world.rooms.database.transaction() as tx:
+            await world.silences.follow(tx, "main", listed, taken_at=world.clock.now())
+        await world.settle()
+    [news] = town.audit.history()
+    assert "A silence is about to end" in words_of(news)
+    assert list(buttons_of(news)) == ["Extend", "Change", "End now"]
+
+
+async def test_an_incident_of_an_unknown_sender_says_that_it_cannot_be_silenced(town):
+    await town.world.receive(a_body(an_entry()))
+    answer = await town.alice.click(card(town), label="Silence…")
+    assert "not among the configured alertmanagers" in answer.response.content
