@@ -236,10 +236,18 @@ class DiscordConnection:
     async def _close(self, bot: MachineBot | None) -> None:
         if bot is None:
             return
+        within = self._patience.closing.total_seconds()
+        closing = asyncio.create_task(bot.close(), name="closes discord's client")
         try:
-            async with asyncio.timeout(self._patience.closing.total_seconds()):
-                await bot.close()
-        except (TimeoutError, *_OUTSIDE) as error:
+            await asyncio.wait([closing], timeout=within)
+        finally:
+            # Cancelled meanwhile, it is waited for all the same: half closed, its session would stay open.
+            await asyncio.wait([closing], timeout=within)
+            closing.cancel()
+            await asyncio.wait([closing])
+        try:
+            closing.result()
+        except (asyncio.CancelledError, *_OUTSIDE) as error:
             log.warning("discord_client_not_closed", why=type(error).__name__)
 
 

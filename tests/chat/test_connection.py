@@ -5,6 +5,7 @@ import contextlib
 from datetime import timedelta
 
 import aiohttp
+import discord
 import pytest
 import structlog
 
@@ -99,6 +100,21 @@ async def server():
 
 def a_channel(server):
     return next(iter(server.state.channels))
+
+
+async def test_cancelled_while_it_closes_a_client_it_closes_it_all_the_same(server):
+    server.down = True
+    async with watching(server) as watched:
+        bot = a_bot()
+        with pytest.raises(discord.HTTPException):
+            await bot.login(server.token)
+        session = bot.http._HTTPClient__session
+        closing = asyncio.create_task(watched.connection._close(bot))
+        await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        assert session.closed
 
 
 async def test_it_connects_and_tells(server):
