@@ -11,6 +11,7 @@ from bot.alerts.model import (
     Destination,
     Incident,
     IncidentNumber,
+    Muting,
     Notification,
     Outcome,
     Severity,
@@ -21,6 +22,7 @@ from bot.alerts.model import (
     close_by_hand,
     common,
     delivery_key,
+    heard_of,
     in_order,
     join_destinations,
     labels_key,
@@ -532,3 +534,10 @@ def test_destinations_only_grow(before, routed):
             assert grown.remind is not None
             assert grown.remind <= destination.remind
     assert join_destinations(tuple(joined.values()), routed) == tuple(joined.values())
+
+
+def test_what_is_sent_is_not_kept_quiet():
+    quiet = replace(an_incident(), muting=Muting(silences=("s1",), alerts=1, firing=1))
+    assert quiet.is_muted
+    assert not heard_of(quiet, a_notification()).is_muted
+    assert heard_of(quiet, a_notification(an_alert(until=at(5)))) is quiet
