@@ -87,8 +87,17 @@ async def until_all_is_shown(town):
         raise AssertionError(f"{counted}\n{wrong}") from None
 
 
+async def until_all_is_applied(database_url):
+    """What was posted again because its 200 was lost changes nothing, and so is seen nowhere but here."""
+    async with asyncio.timeout(60):
+        # The process says it to nobody.
+        while (await count(database_url, inbox_store.count_by_state))[DeliveryState.PENDING]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
+
 async def assert_all_is_well(town, process, database_url):
     await until_all_is_shown(town)
+    await until_all_is_applied(database_url)
     assert await process.terminate() == 0
     town.assert_nothing_was_said_twice()
     assert len(town.cards()) == GROUPS
