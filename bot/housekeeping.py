@@ -5,13 +5,14 @@ APScheduler only says when; nothing is kept in it, and each job may run twice or
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
+from bot.alerts.kinds import INCIDENT
 from bot.alerts.settings import RetentionSettings
 from bot.alerts.silences import store as silences_store
 from bot.alerts.storm import store as storm_store
@@ -78,7 +79,7 @@ class Housekeeping:
         now, retention = self._clock.now(), self._retention()
         forgotten = {
             "incidents": await self._all(
-                lambda tx: alerts_store.purge(tx, closed_before=now - retention.incidents, limit=_BATCH)
+                lambda tx: _forget_incidents(tx, closed_before=now - retention.incidents)
             ),
             "deliveries": await self._all(
                 lambda tx: inbox_store.purge(
@@ -99,7 +100,7 @@ class Housekeeping:
             await silences_store.purge_drafts(tx, now=now)
             await storm_store.purge(tx, settled_before=now - retention.incidents)
             await notices_store.purge(tx, before=now - retention.incidents)
-            await cards_store.purge(tx, untouched_since=now - retention.incidents)
+            await cards_store.purge(tx, untouched_since=now - retention.incidents, but=INCIDENT)
         if any(forgotten.values()):
             log.info("old_rows_forgotten", **forgotten)
 
@@ -112,6 +113,13 @@ class Housekeeping:
             total += deleted
             if deleted < _BATCH:
                 return total
+
+
+async def _forget_incidents(tx: Transaction, *, closed_before: datetime) -> int:
+    """Forget incidents and their cards together: one that stays open for months keeps its message."""
+    numbers = await alerts_store.purge(tx, closed_before=closed_before, limit=_BATCH)
+    await cards_store.forget(tx, INCIDENT, [str(number) for number in numbers])
+    return len(numbers)
 
 
 class HeadCards:

@@ -26,7 +26,7 @@ class IncidentCards:
         self._policy = policy
 
     async def render(self, key: str, channel_id: int) -> Rendered | None:
-        """Render an incident; one that is no longer kept leaves its card as it is."""
+        """Render an incident; one that is no longer kept has no card."""
         async with self._database.reading() as tx:
             incident = await store.find_incident(tx, IncidentNumber(int(key)))
             silenced = await read_silenced(tx, incident) if incident is not None else ()

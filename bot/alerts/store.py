@@ -322,18 +322,18 @@ async def next_ping(
     return int(sequence)
 
 
-async def purge(tx: Transaction, *, closed_before: datetime, limit: int = 500) -> int:
-    """Delete incidents that were over long ago; return how many."""
+async def purge(tx: Transaction, *, closed_before: datetime, limit: int = 500) -> list[IncidentNumber]:
+    """Delete incidents that were over long ago; return which."""
     old = (
         select(incident.c.number)
         .where(incident.c.closed_at < closed_before)
         .order_by(incident.c.number)
         .limit(limit)
     )
-    numbers = [row.number for row in await tx.execute(old)]
+    numbers = [IncidentNumber(row.number) for row in await tx.execute(old)]
     if numbers:
         await tx.execute(delete(incident).where(incident.c.number.in_(numbers)))
-    return len(numbers)
+    return numbers
 
 
 def _conditions(wanted: IncidentFilter) -> list[ColumnElement[bool]]:

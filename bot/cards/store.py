@@ -1,6 +1,6 @@
 """The cards: which live messages should exist, and at which version."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -341,10 +341,15 @@ async def send_again(tx: Transaction, *, touched_since: datetime) -> None:
     )
 
 
-async def purge(tx: Transaction, *, untouched_since: datetime) -> int:
-    """Forget cards that agree and that nobody touched for long; the messages stay."""
-    deleted = await tx.execute(card.delete().where(card.c.touched_at < untouched_since, ~_is_due))
-    return deleted.rowcount
+async def purge(tx: Transaction, *, untouched_since: datetime, but: str) -> int:
+    """Forget cards that agree and that nobody touched for long, except of one kind; the messages stay."""
+    old = and_(card.c.touched_at < untouched_since, ~_is_due, card.c.kind != but)
+    return (await tx.execute(card.delete().where(old))).rowcount
+
+
+async def forget(tx: Transaction, kind: str, keys: Sequence[str]) -> None:
+    """Forget the cards of these keys; the messages stay."""
+    await tx.execute(card.delete().where(card.c.kind == kind, card.c.key.in_(keys)))
 
 
 def _card(row: Row[Any]) -> Card:

@@ -88,7 +88,7 @@ class Notices:
         return notice
 
     async def render(self, key: str, channel_id: int) -> Rendered | None:
-        """Give the courier the looks of a notice; one that was forgotten stays as it is."""
+        """Give the courier the looks of a notice; one that is no longer kept has no card."""
         del channel_id
         async with self._database.reading() as tx:
             notice = await store.find_notice(tx, int(key))
