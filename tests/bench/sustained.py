@@ -1,6 +1,7 @@
 """A storm that goes on: 500 deliveries a second while everything else is at work."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -38,6 +39,7 @@ async def measure(place: Place, folder: Path, *, seconds: float) -> AsyncIterato
 async def _try(place: Place, folder: Path, *, seconds: float) -> tuple[list[Figure], float]:
     """Return the figures, and how many seconds the sender was late at worst."""
     count = round(RATE * seconds)
+    disk = await asyncio.to_thread(sync_times, folder)
     async with bare() as port:
         reference = spread((await send_apart(port, rate=RATE, count=count, groups=GROUPS)).took)
     url = await place.fresh()
@@ -59,6 +61,7 @@ async def _try(place: Place, folder: Path, *, seconds: float) -> tuple[list[Figu
         took = spread(answers.took)
         what = f"{RATE}/s of {ALERTS} alerts for {seconds:g} s, {place.name}"
         rate = f"{left / drained:.0f}/s" if left else "nothing left"
+        wrote = f"the disk's sync: {spread(disk)}"
         figures = [
             at_most(f"{what}: p50", took.p50, 10, "ms", baseline=f"bare: {reference.p50:.1f} ms"),
             at_most(f"{what}: p99", took.p99, 25, "ms", baseline=f"bare: {reference.p99:.1f} ms"),
@@ -66,9 +69,21 @@ async def _try(place: Place, folder: Path, *, seconds: float) -> tuple[list[Figu
             at_most("  accepted, but not applied in the end", count - states["applied"], 0, f"of {count}"),
             at_least("  applied meanwhile", applied, 100, "/s", baseline=f"{used:.0%} of a core used"),
             Figure("  rest of the inbox applied", rate, baseline=f"{left} deliveries in {drained:.1f} s"),
-            Figure(f"  resident after {count} deliveries", f"{bot.resident_mib:.0f} MiB"),
+            Figure(f"  resident after {count} deliveries", f"{bot.resident_mib:.0f} MiB", baseline=wrote),
         ]
     return figures, answers.lag
+
+
+def sync_times(folder: Path) -> list[float]:
+    """Return the seconds that it takes to have a page on the disk: each commit waits for that."""
+    took: list[float] = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(200):
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            os.fdatasync(file.fileno())
+            took.append(time.perf_counter() - began)
+    return took
 
 
 async def _rate_while(sending: "asyncio.Task[Answers]", database: Database) -> float:
