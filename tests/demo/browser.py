@@ -44,6 +44,8 @@ def showing(page: Page, title: str) -> Locator:
 
 def run_command(page: Page, command: str) -> None:
     """Type a command as one does at Discord: choose it from what is offered, and send it."""
+    # Before the page has its messages it knows no commands either, and forgets what is typed.
+    page.locator(".channel-message").first.wait_for()
     page.locator("#channel-composer-input").press_sequentially(command)
     page.locator(".command-entry", has_text=command).first.click()
     page.locator("#channel-composer").get_by_role("button", name="Send").click()
