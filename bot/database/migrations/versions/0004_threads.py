@@ -1,0 +1,14 @@
+"""Threads: which incidents carry their timeline and discussion in one."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

@@ -1,0 +1,14 @@
+"""Operations: what people asked of the cluster, who approved it, how far it is."""
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
