@@ -1,4 +1,4 @@
-"""What people do with silences, and what is told of those that others made.
+"""What people do with silences.
 
 Alertmanager is asked while no transaction is open; what it did is written down
 in one of its own. A silence that was made without being written down is found
@@ -7,83 +7,56 @@ by the next look at Alertmanager's list.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from itertools import chain
-from typing import Final, Protocol, TypeVar
-
-import structlog
+from typing import Final
 
 from bot.access.service import Access
 from bot.alerts import kinds
-from bot.alerts import store as alerts_store
-from bot.alerts.model import Incident, IncidentNumber, Muting, SeverityWords
-from bot.alerts.muting import set_muting
+from bot.alerts.model import Incident, IncidentNumber
 from bot.alerts.peers import reading
 from bot.alerts.peers.client import AlertmanagerCluster
-from bot.alerts.peers.model import NewSilence, PeerAlert, Silence, SilenceState
+from bot.alerts.peers.model import NewSilence, Silence, SilenceState
 from bot.alerts.policy import AlertPolicy
-from bot.alerts.showing import CARD, Showing, targets_at, targets_of
+from bot.alerts.showing import CARD, Showing, targets_of
 from bot.alerts.silences import store
-from bot.alerts.silences.card import event_words
+from bot.alerts.silences.entries import SILENCE, UNSILENCE, asked_entry, ended_entry, refused_entry
+from bot.alerts.silences.examining import Examined, Examiner, find, get_incident, outcome, same_kind
 from bot.alerts.silences.length import parse_end
+from bot.alerts.silences.marks import Marks, over
 from bot.alerts.silences.model import (
     Draft,
-    Event,
     Judgement,
-    Known,
-    Moment,
     Preview,
     SilencePolicy,
     Verdict,
     Width,
-    follow,
-    judge,
     new_silence,
     prefill,
-    preview_of,
     read_matchers,
     widths,
 )
+from bot.alerts.silences.news import News, Post
 from bot.alerts.silences.store import KeptDraft, KeptSilence
 from bot.cards.store import Cards, find_card
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import (
-    BrokenError,
     ConflictError,
     InvalidError,
     MachineError,
-    NotAllowedError,
     NotFoundError,
-    RefusedError,
-    UnavailableError,
 )
 from bot.core.matchers import Matcher
 from bot.database.engine import Database, Transaction
-from bot.journal.model import Entry, Outcome
 
-SILENCE: Final = "alerts:silence"
-UNSILENCE: Final = "alerts:unsilence"
 USUAL_LENGTH: Final = timedelta(hours=2)
 """What a dialog offers at first."""
 
 _DRAFT_LASTS: Final = timedelta(minutes=20)
 """Longer than the 15 minutes in which a private answer can be pressed."""
 _TOKEN_BYTES: Final = 9
-
-T = TypeVar("T")
-
-log = structlog.get_logger(__name__)
-
-
-class Post(Protocol):
-    """Tells operators of something."""
-
-    async def __call__(self, tx: Transaction, key: str, title: str, text: str) -> None:
-        """Tell it in the transaction that knows of it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +94,6 @@ class Ended:
     """Why not, by source."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Examined:
-    sources: tuple[str, ...]
-    alerts: Mapping[str, Sequence[PeerAlert]]
-    hidden: tuple[Incident, ...]
-    preview: Preview
-    judgement: Judgement
-
-
 class Silences:
     """The use cases of people, and the news of silences."""
 
@@ -152,18 +116,27 @@ class Silences:
     ) -> None:
         """Take the leading database, the rooms below, and the Alertmanagers by their names."""
         self._database = database
-        self._access = access
         self._showing = showing
         self._cards = cards
-        self._clusters = clusters
         self._clock = clock
         self._policy = policy
         self._silence_policy = silence_policy
         self._zone = zone
         self._guild = guild
-        self._post = post
-        self._audit_channel = audit_channel
         self._wake_poller = wake_poller
+        self._examiner = Examiner(
+            database,
+            access,
+            showing,
+            clusters=clusters,
+            clock=clock,
+            policy=policy,
+            silence_policy=silence_policy,
+        )
+        self._marks = Marks(showing, cards, clock)
+        self._news = News(
+            cards, clock=clock, silence_policy=silence_policy, post=post, audit_channel=audit_channel
+        )
 
     @property
     def zone(self) -> tzinfo:
@@ -177,9 +150,9 @@ class Silences:
             NotFoundError: There is no such incident, or nobody who could be asked for a silence.
         """
         async with self._database.reading() as tx:
-            incident = await self._incident(tx, number)
-        await self._allow(by, SILENCE, [targets_of(incident)], incident)
-        self._cluster(incident.source)
+            incident = await get_incident(tx, number)
+        await self._examiner.allow(by, SILENCE, [targets_of(incident)], incident)
+        self._examiner.cluster(incident.source)
         return Draft(
             matchers=prefill(incident),
             ends_at=self._clock.now() + USUAL_LENGTH,
@@ -192,7 +165,7 @@ class Silences:
         if "/" not in key:
             return (await self._draft(key, by)).draft
         kept = await self._kept(key)
-        await self._allow_all(by, SILENCE, kept)
+        await self._examiner.allow_all(by, SILENCE, kept)
         return _as_draft(kept)
 
     def read(self, base: Draft, *, matchers: str, length: str | None, comment: str) -> Draft:
@@ -215,7 +188,7 @@ class Silences:
             UnavailableError: No Alertmanager answers.
             InvalidError: Alertmanager does not understand a matcher.
         """
-        examined = await self._examine(draft, by)
+        examined = await self._examiner.examine(draft, by)
         return await self._keep(draft, examined, by)
 
     async def widen(self, token: str, width: Width, *, by: Actor) -> Previewed:
@@ -237,7 +210,7 @@ class Silences:
         kept = await self._draft(token, by)
         if kept.draft.ends_at <= self._clock.now():
             raise InvalidError("Its end has passed meanwhile: press Change and give it another.")
-        examined = await self._examine(kept.draft, by)
+        examined = await self._examiner.examine(kept.draft, by)
         judgement = examined.judgement
         if judgement.verdict is Verdict.REFUSE or not set(judgement.reasons) <= kept.shown:
             return await self._keep(kept.draft, examined, by)
@@ -252,7 +225,7 @@ class Silences:
         kept = await self._kept(key)
         draft = _as_draft(kept)
         draft = replace(draft, ends_at=self._end(length, max(draft.ends_at, self._clock.now())))
-        examined = await self._examine(draft, by)
+        examined = await self._examiner.examine(draft, by)
         previewed = await self._keep(draft, examined, by)
         if examined.judgement.verdict is not Verdict.FINE:
             return previewed
@@ -266,21 +239,21 @@ class Silences:
             UnavailableError: Alertmanager does not answer: they go on.
         """
         kept = await self._kept(key)
-        await self._allow_all(by, UNSILENCE, kept)
+        await self._examiner.allow_all(by, UNSILENCE, kept)
         outcomes = await asyncio.gather(*(self._expire(each) for each in kept))
         failed = {each.source: error for each, error in zip(kept, outcomes, strict=True) if error is not None}
         ended = tuple(each for each in kept if each.source not in failed)
         now = self._clock.now()
         async with self._database.transaction() as tx:
             for each in ended:
-                await self._unmute(tx, each.source, each.silence.id)
-                await store.save(tx, _over(each, now))
+                await self._marks.unmute(tx, each.source, each.silence.id)
+                await store.save(tx, over(each, now))
                 await self._cards.touch(tx, kinds.SILENCE_ENDS, each.silence.id)
             for each in kept:
-                await self._showing.record(tx, _end_entry(each, by, failed.get(each.source)))
+                await self._showing.record(tx, ended_entry(each, by, failed.get(each.source)))
             tx.after_commit(self._wake_poller)
         if not ended:
-            raise _same_kind(next(iter(failed.values())), "It is not ended.")
+            raise same_kind(next(iter(failed.values())), "It is not ended.")
         return Ended(ended, {source: str(error) for source, error in failed.items()})
 
     async def find(self, key: str, *, by: Actor) -> tuple[KeptSilence, ...]:
@@ -290,93 +263,16 @@ class Silences:
             NotFoundError: There is none.
         """
         kept = await self._kept(key)
-        await self._allow_all(by, "alerts:show", kept)
+        await self._examiner.allow_all(by, "alerts:show", kept)
         return kept
 
     async def follow(
         self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
     ) -> None:
         """Note what Alertmanager lists, as of before `taken_at`, and tell what is new about it."""
-        now = self._clock.now()
-        kept = {each.silence.id: each for each in await store.list_of_source(tx, source)}
-        # What was done here since then is newer than the list.
-        ours = {name for name, each in kept.items() if each.touched_at and each.touched_at >= taken_at}
-        followed = follow(
-            {
-                name: each.known
-                for name, each in kept.items()
-                if name not in ours and each.silence.state is not SilenceState.EXPIRED
-            }
-            if await store.was_looked_at(tx, source)
-            else None,
-            [silence for silence in listed if silence.id not in ours],
-            now=now,
-            tell_before_end=self._silence_policy().tell_before_end,
-        )
-        heirs = {
-            event.silence.id: kept[event.before.id].incident
-            for event in followed.events
-            if event.before is not None and event.before.id in kept
-        }
-        for name, known in followed.known.items():
-            before = kept.get(name)
-            if before is None or before.known != known:
-                number = before.incident if before is not None else heirs.get(name)
-                await store.save(tx, KeptSilence(source, known, number))
-        await store.forget(tx, source, kept.keys() - followed.known.keys() - ours)
-        await store.note_look(tx, source, now)
-        for event in followed.events:
-            await self._tell(tx, source, event)
+        await self._news.follow(tx, source, listed, taken_at=taken_at)
 
-    async def _tell(self, tx: Transaction, source: str, event: Event) -> None:
-        silence_id = event.silence.id
-        log.info("silence_news", source=source, silence=silence_id, moment=event.moment.value)
-        channel = self._audit_channel()
-        if event.moment is Moment.ENDS_SOON and channel is not None:
-            await self._cards.want(tx, kinds.SILENCE_ENDS, silence_id, channel)
-        else:
-            title, text = event_words(event, source=source)
-            moment = event.moment.name.lower()
-            await self._post(tx, f"silence:{source}:{silence_id}:{moment}", title, text)
-        for changed_id in {silence_id, event.before.id if event.before is not None else silence_id}:
-            for number in await store.list_muted_by(tx, source, changed_id):
-                await self._cards.touch(tx, CARD, str(number))
-            if event.moment is not Moment.ENDS_SOON:
-                await self._cards.touch(tx, kinds.SILENCE_ENDS, changed_id)
-
-    async def _examine(self, draft: Draft, by: Actor) -> _Examined:
-        sources = await self._sources(draft)
-        clusters = [self._cluster(source) for source in sources]
-        seen = await asyncio.gather(*(_outcome(cluster.list_alerts(draft.matchers)) for cluster in clusters))
-        failures = {
-            source: found
-            for source, found in zip(sources, seen, strict=True)
-            if isinstance(found, MachineError)
-        }
-        for failure in failures.values():
-            if not isinstance(failure, UnavailableError | BrokenError) or len(failures) == len(sources):
-                raise _same_kind(failure, "Nothing was silenced.")
-        alerts = {
-            source: found for source, found in zip(sources, seen, strict=True) if isinstance(found, tuple)
-        }
-        async with self._database.reading() as tx:
-            numbers = await store.list_hidden(
-                tx, {source: {alert.fingerprint for alert in found} for source, found in alerts.items()}
-            )
-            hidden = tuple(await alerts_store.get_incidents(tx, numbers))
-            about = await self._find(tx, draft.incident)
-        await self._allow(by, SILENCE, _targets(alerts, hidden, about, sources), about)
-        preview = preview_of(
-            alerts, hidden, words=self._words, incident=draft.incident, silent=tuple(failures)
-        )
-        judgement = judge(draft, preview, self._silence_policy(), now=self._clock.now())
-        return _Examined(sources, alerts, hidden, preview, judgement)
-
-    @property
-    def _words(self) -> SeverityWords:
-        return self._policy().words
-
-    async def _keep(self, draft: Draft, examined: _Examined, by: Actor) -> Previewed:
+    async def _keep(self, draft: Draft, examined: Examined, by: Actor) -> Previewed:
         """Keep a draft as it is shown now, under a token that was never shown before."""
         token = secrets.token_hex(_TOKEN_BYTES)
         judgement = examined.judgement
@@ -384,7 +280,7 @@ class Silences:
         async with self._database.transaction() as tx:
             await store.insert_draft(tx, token, kept, expires_at=self._clock.now() + _DRAFT_LASTS)
             if judgement.verdict is Verdict.REFUSE:
-                await self._showing.record(tx, _refused_entry(draft, judgement, by))
+                await self._showing.record(tx, refused_entry(draft, judgement, by))
         return Previewed(
             token=token,
             draft=draft,
@@ -399,20 +295,20 @@ class Silences:
         if draft.incident is None:
             return {}
         async with self._database.reading() as tx:
-            incident = await self._find(tx, draft.incident)
+            incident = await find(tx, draft.incident)
         return widths(incident) if incident is not None else {}
 
-    async def _make(self, token: str, kept: KeptDraft, examined: _Examined, by: Actor) -> Made:
+    async def _make(self, token: str, kept: KeptDraft, examined: Examined, by: Actor) -> Made:
         draft, now = kept.draft, self._clock.now()
         async with self._database.transaction() as tx:
             if not await store.take_draft(tx, token, now=now):
                 raise ConflictError("This silence was asked for already.")
-            about = await self._find(tx, draft.incident)
+            about = await find(tx, draft.incident)
             new = self._new(draft, by, about, await self._card_url(tx, about))
         replaced = dict(draft.replaces)
         outcomes = await asyncio.gather(
             *(
-                _outcome(self._create_in(source, new, replaced.get(source) or None, was_tried=kept.was_tried))
+                outcome(self._create_in(source, new, replaced.get(source) or None, was_tried=kept.was_tried))
                 for source in examined.sources
             )
         )
@@ -421,9 +317,10 @@ class Silences:
         failed = {source: error for source, error in told.items() if isinstance(error, MachineError)}
         async with self._database.transaction() as tx:
             for source, silence_id in created.items():
-                await self._note(tx, source, silence_id, new, kept=kept, examined=examined)
+                await self._marks.note(tx, source, silence_id, new, kept=kept, examined=examined)
             await self._showing.record(
-                tx, _entry(draft, by, created=created, failed=failed, about=about, preview=examined.preview)
+                tx,
+                asked_entry(draft, by, created=created, failed=failed, about=about, preview=examined.preview),
             )
             if failed:
                 # An empty id: there is none yet.
@@ -432,7 +329,7 @@ class Silences:
                 await store.give_back_draft(tx, token, replace(kept, draft=left, was_tried=True))
             tx.after_commit(self._wake_poller)
         if not created and failed:
-            raise _same_kind(next(iter(failed.values())), "Nothing was silenced: press the button again.")
+            raise same_kind(next(iter(failed.values())), "Nothing was silenced: press the button again.")
         return Made(draft, created, {source: str(error) for source, error in failed.items()})
 
     def _new(self, draft: Draft, by: Actor, about: Incident | None, url: str) -> NewSilence:
@@ -443,7 +340,7 @@ class Silences:
         return replace(new, ends_at=reading.to_milliseconds(new.ends_at))
 
     async def _create_in(self, source: str, new: NewSilence, replaces: str | None, *, was_tried: bool) -> str:
-        cluster = self._cluster(source)
+        cluster = self._examiner.cluster(source)
         if was_tried:
             said = (new.matchers, new.created_by, new.comment, new.ends_at)
             for known in await cluster.list_silences():
@@ -459,95 +356,13 @@ class Silences:
             new = replace(new, starts_at=(await cluster.get_silence(replaces)).starts_at)
         return await cluster.create_silence(new, replaces=replaces)
 
-    async def _note(
-        self,
-        tx: Transaction,
-        source: str,
-        silence_id: str,
-        new: NewSilence,
-        *,
-        kept: KeptDraft,
-        examined: _Examined,
-    ) -> None:
-        """Write down what Alertmanager made, and have the cards of what it hides say so."""
-        now, number = self._clock.now(), kept.draft.incident
-        old_id = dict(kept.draft.replaces).get(source) or None
-        before = await store.list_by_ids(tx, source, [old_id] if old_id is not None else [])
-        for each in before:
-            number = number if number is not None else each.incident
-            if each.silence.id != silence_id:
-                await store.save(tx, _over(each, now))
-        if number is not None and await self._find(tx, number) is None:
-            number = None
-        silence = Silence(
-            id=silence_id,
-            matchers=new.matchers,
-            starts_at=new.starts_at,
-            ends_at=new.ends_at,
-            created_by=new.created_by,
-            comment=new.comment,
-            state=SilenceState.ACTIVE,
-        )
-        known = Known(silence, has_begun=True)
-        await store.save(tx, KeptSilence(source, known, number, touched_at=now))
-        if old_id is not None and old_id != silence_id:
-            await self._unmute(tx, source, old_id)
-        matched = {alert.fingerprint for alert in examined.alerts.get(source, ())}
-        for hidden in examined.hidden:
-            if hidden.source == source:
-                await self._mute(tx, hidden.number, silence_id, matched)
-        for each_id in {silence_id, old_id or silence_id}:
-            await self._cards.touch(tx, kinds.SILENCE_ENDS, each_id)
-
-    async def _mute(
-        self, tx: Transaction, number: IncidentNumber, silence_id: str, matched: Collection[str]
-    ) -> None:
-        """Show at once what the next look at Alertmanager will say."""
-        incident = await self._find(tx, number)
-        if incident is None or not incident.is_open:
-            return
-        before = incident.muting or Muting()
-        quiet = sum(alert.fingerprint in matched for alert in incident.firing)
-        after = replace(
-            before,
-            silences=tuple(dict.fromkeys((*before.silences, silence_id))),
-            alerts=min(len(incident.firing), max(before.alerts, quiet)),
-            firing=len(incident.firing),
-        )
-        if (await set_muting(tx, self._showing, incident, after)) is incident:
-            await self._showing.show(tx, incident)
-
-    async def _unmute(self, tx: Transaction, source: str, silence_id: str) -> None:
-        for number in await store.list_muted_by(tx, source, silence_id):
-            incident = await self._find(tx, number)
-            if incident is None or incident.muting is None:
-                continue
-            left = tuple(each for each in incident.muting.silences if each != silence_id)
-            after = replace(incident.muting, silences=left)
-            is_over = not (after.silences or after.inhibitors or after.intervals)
-            await set_muting(tx, self._showing, incident, None if is_over else after)
-
-    async def _sources(self, draft: Draft) -> tuple[str, ...]:
-        """Return the Alertmanagers that sent what is to be silenced."""
-        if draft.replaces:
-            return tuple(source for source, _ in draft.replaces)
-        if draft.incident is None:
-            raise NotFoundError("There is no incident that this silence is about.")
-        async with self._database.reading() as tx:
-            incident = await self._incident(tx, draft.incident)
-            fingerprints = {alert.fingerprint for alert in incident.firing}
-            senders = await store.list_senders(tx, fingerprints)
-        self._cluster(incident.source)
-        configured = self._clusters()
-        return tuple(dict.fromkeys((incident.source, *(each for each in senders if each in configured))))
-
     async def _kept(self, key: str) -> tuple[KeptSilence, ...]:
         """Return the silences that a key names, as long as they last."""
         kind, _, name = key.partition("/")
         now = self._clock.now()
         async with self._database.reading() as tx:
             if kind == "i" and name.isascii() and name.isdigit():
-                incident = await self._incident(tx, IncidentNumber(int(name)))
+                incident = await get_incident(tx, IncidentNumber(int(name)))
                 ids = incident.muting.silences if incident.muting is not None else ()
                 found = [
                     *await store.list_by_ids(tx, incident.source, ids),
@@ -573,20 +388,12 @@ class Silences:
 
     async def _expire(self, kept: KeptSilence) -> MachineError | None:
         try:
-            await self._cluster(kept.source).expire_silence(kept.silence.id)
+            await self._examiner.cluster(kept.source).expire_silence(kept.silence.id)
         except NotFoundError:
             return None
         except MachineError as error:
             return error
         return None
-
-    def _cluster(self, source: str) -> AlertmanagerCluster:
-        cluster = self._clusters().get(source)
-        if cluster is None:
-            raise NotFoundError(
-                f"{source} is not among the configured alertmanagers: nothing can be silenced there."
-            )
-        return cluster
 
     def _end(self, length: str, start: datetime) -> datetime:
         try:
@@ -603,78 +410,6 @@ class Silences:
             if card is not None and card.message_id is not None:
                 return f"https://discord.com/channels/{self._guild()}/{card.posted_in}/{card.message_id}"
         return ""
-
-    async def _allow_all(self, by: Actor, action: str, kept: Iterable[KeptSilence]) -> None:
-        """Check access to everything that silences keep quiet."""
-        for each in kept:
-            async with self._database.reading() as tx:
-                numbers = await store.list_muted_by(tx, each.source, each.silence.id)
-                about = await self._find(tx, each.incident)
-                hidden = await alerts_store.get_incidents(tx, numbers)
-            targets = _targets({}, [*hidden, *([about] if about is not None else [])], None, [each.source])
-            await self._allow(by, action, targets, about)
-
-    async def _allow(
-        self, by: Actor, action: str, targets: Iterable[tuple[str, ...]], about: Incident | None
-    ) -> None:
-        try:
-            for names in dict.fromkeys(targets):
-                self._access.check(by, action, names)
-        except NotAllowedError as refusal:
-            async with self._database.transaction() as tx:
-                await self._showing.record(
-                    tx,
-                    Entry(
-                        actor=by,
-                        action=action,
-                        target=f"incident:{about.number}" if about is not None else "",
-                        outcome=Outcome.REFUSED,
-                        reason=str(refusal),
-                    ),
-                )
-            raise
-
-    async def _find(self, tx: Transaction, number: IncidentNumber | None) -> Incident | None:
-        return await alerts_store.find_incident(tx, number) if number is not None else None
-
-    async def _incident(self, tx: Transaction, number: IncidentNumber) -> Incident:
-        incident = await alerts_store.find_incident(tx, number)
-        if incident is None:
-            raise NotFoundError(f"There is no incident #{number}.")
-        return incident
-
-
-async def _outcome(work: Awaitable[T]) -> T | MachineError:
-    try:
-        return await work
-    except MachineError as error:
-        return error
-
-
-def _same_kind(error: MachineError, conclusion: str) -> MachineError:
-    """Return an error that says what it means for the person; a refusal says so itself."""
-    if isinstance(error, RefusedError):
-        return error
-    return type(error)(f"{error} {conclusion}")
-
-
-def _targets(
-    alerts: Mapping[str, Sequence[PeerAlert]],
-    hidden: Iterable[Incident],
-    about: Incident | None,
-    sources: Iterable[str],
-) -> list[tuple[str, ...]]:
-    """Name everything that is hidden as the access policy does; alerts without an incident by their place."""
-    incidents = list(hidden)
-    named = [targets_of(incident) for incident in (*incidents, *([about] if about is not None else []))]
-    shown = {(incident.source, alert.fingerprint) for incident in incidents for alert in incident.alerts}
-    strays = (
-        (f"source:{source}", *targets_at((), alert.labels.get("namespace")))
-        for source, found in alerts.items()
-        for alert in found
-        if (source, alert.fingerprint) not in shown
-    )
-    return list(dict.fromkeys(chain(named, strays))) or [(f"source:{source}",) for source in sources]
 
 
 def are_one(kept: Sequence[KeptSilence]) -> bool:
@@ -696,64 +431,4 @@ def _as_draft(kept: Sequence[KeptSilence]) -> Draft:
         comment=first.comment,
         incident=kept[0].incident,
         replaces=tuple((each.source, each.silence.id) for each in kept),
-    )
-
-
-def _over(kept: KeptSilence, now: datetime) -> KeptSilence:
-    """Return a silence as ended here: kept until a list is newer than that."""
-    ended = replace(kept.silence, state=SilenceState.EXPIRED, ends_at=min(now, kept.silence.ends_at))
-    return replace(kept, known=replace(kept.known, silence=ended), touched_at=now)
-
-
-def _entry(
-    draft: Draft,
-    by: Actor,
-    *,
-    created: Mapping[str, str],
-    failed: Mapping[str, MachineError],
-    about: Incident | None,
-    preview: Preview,
-) -> Entry:
-    return Entry(
-        actor=by,
-        action=SILENCE,
-        target=f"incident:{draft.incident}" if draft.incident is not None else "",
-        outcome=Outcome.DONE if created else Outcome.FAILED,
-        reason=draft.comment or "; ".join(map(str, failed.values())),
-        detail={
-            "matchers": ", ".join(map(str, draft.matchers)),
-            "until": draft.ends_at.isoformat(),
-            "silences": ", ".join(f"{source}/{name}" for source, name in created.items()),
-            "failed": ", ".join(failed),
-            "alerts": preview.alerts,
-        },
-        namespace=about.common_labels.get("namespace") if about is not None else None,
-        incident=draft.incident,
-    )
-
-
-def _refused_entry(draft: Draft, judgement: Judgement, by: Actor) -> Entry:
-    return Entry(
-        actor=by,
-        action=SILENCE,
-        target=f"incident:{draft.incident}" if draft.incident is not None else "",
-        outcome=Outcome.REFUSED,
-        reason=", ".join(reason.value for reason in judgement.reasons),
-        detail={"matchers": ", ".join(map(str, draft.matchers)), "until": draft.ends_at.isoformat()},
-        incident=draft.incident,
-    )
-
-
-def _end_entry(kept: KeptSilence, by: Actor, error: MachineError | None) -> Entry:
-    return Entry(
-        actor=by,
-        action=UNSILENCE,
-        target=f"incident:{kept.incident}" if kept.incident is not None else "",
-        outcome=Outcome.DONE if error is None else Outcome.FAILED,
-        reason=str(error) if error is not None else "",
-        detail={
-            "silence": f"{kept.source}/{kept.silence.id}",
-            "matchers": ", ".join(kept.silence.conditions),
-        },
-        incident=kept.incident,
     )

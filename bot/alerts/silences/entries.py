@@ -1,0 +1,71 @@
+"""What the journal keeps of silences that people make and end here."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from bot.alerts.model import Incident
+from bot.alerts.silences.model import Draft, Judgement, Preview
+from bot.alerts.silences.store import KeptSilence
+from bot.core.actor import Actor
+from bot.core.errors import MachineError
+from bot.journal.model import Entry, Outcome
+
+SILENCE: Final = "alerts:silence"
+UNSILENCE: Final = "alerts:unsilence"
+
+
+def asked_entry(
+    draft: Draft,
+    by: Actor,
+    *,
+    created: Mapping[str, str],
+    failed: Mapping[str, MachineError],
+    about: Incident | None,
+    preview: Preview,
+) -> Entry:
+    """Return what became of a draft that somebody wanted made."""
+    return Entry(
+        actor=by,
+        action=SILENCE,
+        target=f"incident:{draft.incident}" if draft.incident is not None else "",
+        outcome=Outcome.DONE if created else Outcome.FAILED,
+        reason=draft.comment or "; ".join(map(str, failed.values())),
+        detail={
+            "matchers": ", ".join(map(str, draft.matchers)),
+            "until": draft.ends_at.isoformat(),
+            "silences": ", ".join(f"{source}/{name}" for source, name in created.items()),
+            "failed": ", ".join(failed),
+            "alerts": preview.alerts,
+        },
+        namespace=about.common_labels.get("namespace") if about is not None else None,
+        incident=draft.incident,
+    )
+
+
+def refused_entry(draft: Draft, judgement: Judgement, by: Actor) -> Entry:
+    """Return that the policy does not allow a draft."""
+    return Entry(
+        actor=by,
+        action=SILENCE,
+        target=f"incident:{draft.incident}" if draft.incident is not None else "",
+        outcome=Outcome.REFUSED,
+        reason=", ".join(reason.value for reason in judgement.reasons),
+        detail={"matchers": ", ".join(map(str, draft.matchers)), "until": draft.ends_at.isoformat()},
+        incident=draft.incident,
+    )
+
+
+def ended_entry(kept: KeptSilence, by: Actor, error: MachineError | None) -> Entry:
+    """Return that somebody ended a silence, or could not."""
+    return Entry(
+        actor=by,
+        action=UNSILENCE,
+        target=f"incident:{kept.incident}" if kept.incident is not None else "",
+        outcome=Outcome.DONE if error is None else Outcome.FAILED,
+        reason=str(error) if error is not None else "",
+        detail={
+            "silence": f"{kept.source}/{kept.silence.id}",
+            "matchers": ", ".join(kept.silence.conditions),
+        },
+        incident=kept.incident,
+    )

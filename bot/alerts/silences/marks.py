@@ -1,0 +1,106 @@
+"""Shows at once what a silence that was made or ended here means for incidents.
+
+The next look at Alertmanager says the same; until then nobody is called for what is silenced.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from bot.alerts import kinds
+from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.muting import set_muting
+from bot.alerts.peers.model import NewSilence, Silence, SilenceState
+from bot.alerts.showing import Showing
+from bot.alerts.silences import store
+from bot.alerts.silences.examining import Examined, find
+from bot.alerts.silences.model import Known
+from bot.alerts.silences.store import KeptDraft, KeptSilence
+from bot.cards.store import Cards
+from bot.core.clock import Clock
+from bot.database.engine import Transaction
+
+
+class Marks:
+    """What is written down of silences that were made or ended here."""
+
+    def __init__(self, showing: Showing, cards: Cards, clock: Clock) -> None:
+        """Take what shows incidents."""
+        self._showing = showing
+        self._cards = cards
+        self._clock = clock
+
+    async def note(
+        self,
+        tx: Transaction,
+        source: str,
+        silence_id: str,
+        new: NewSilence,
+        *,
+        kept: KeptDraft,
+        examined: Examined,
+    ) -> None:
+        """Write down what Alertmanager made, and have the cards of what it hides say so."""
+        now, number = self._clock.now(), kept.draft.incident
+        old_id = dict(kept.draft.replaces).get(source) or None
+        before = await store.list_by_ids(tx, source, [old_id] if old_id is not None else [])
+        for each in before:
+            number = number if number is not None else each.incident
+            if each.silence.id != silence_id:
+                await store.save(tx, over(each, now))
+        if number is not None and await find(tx, number) is None:
+            number = None
+        silence = Silence(
+            id=silence_id,
+            matchers=new.matchers,
+            starts_at=new.starts_at,
+            ends_at=new.ends_at,
+            created_by=new.created_by,
+            comment=new.comment,
+            state=SilenceState.ACTIVE,
+        )
+        known = Known(silence, has_begun=True)
+        await store.save(tx, KeptSilence(source, known, number, touched_at=now))
+        if old_id is not None and old_id != silence_id:
+            await self.unmute(tx, source, old_id)
+        matched = {alert.fingerprint for alert in examined.alerts.get(source, ())}
+        for hidden in examined.hidden:
+            if hidden.source == source:
+                await self._mute(tx, hidden.number, silence_id, matched)
+        for each_id in {silence_id, old_id or silence_id}:
+            await self._cards.touch(tx, kinds.SILENCE_ENDS, each_id)
+
+    async def _mute(
+        self, tx: Transaction, number: IncidentNumber, silence_id: str, matched: Collection[str]
+    ) -> None:
+        """Show at once what the next look at Alertmanager will say."""
+        incident = await find(tx, number)
+        if incident is None or not incident.is_open:
+            return
+        before = incident.muting or Muting()
+        quiet = sum(alert.fingerprint in matched for alert in incident.firing)
+        after = replace(
+            before,
+            silences=tuple(dict.fromkeys((*before.silences, silence_id))),
+            alerts=min(len(incident.firing), max(before.alerts, quiet)),
+            firing=len(incident.firing),
+        )
+        if (await set_muting(tx, self._showing, incident, after)) is incident:
+            await self._showing.show(tx, incident)
+
+    async def unmute(self, tx: Transaction, source: str, silence_id: str) -> None:
+        """Take back what was shown of a silence that is over."""
+        for number in await store.list_muted_by(tx, source, silence_id):
+            incident = await find(tx, number)
+            if incident is None or incident.muting is None:
+                continue
+            left = tuple(each for each in incident.muting.silences if each != silence_id)
+            after = replace(incident.muting, silences=left)
+            is_over = not (after.silences or after.inhibitors or after.intervals)
+            await set_muting(tx, self._showing, incident, None if is_over else after)
+
+
+def over(kept: KeptSilence, now: datetime) -> KeptSilence:
+    """Return a silence as ended here: kept until a list is newer than that."""
+    ended = replace(kept.silence, state=SilenceState.EXPIRED, ends_at=min(now, kept.silence.ends_at))
+    return replace(kept, known=replace(kept.known, silence=ended), touched_at=now)
