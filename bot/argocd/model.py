@@ -1,0 +1,552 @@
+"""What Argo CD's resources say, as values: in two grades, so that thousands of Applications can be kept.
+
+`Application` is what is kept of each Application that is watched: short, cut and
+bounded. `ApplicationDetail` is everything that one read of one Application gives;
+whatever is shown or decided about a single one uses that. How they are read from
+the API's JSON is in `reading.py`, and what follows from them is in the modules
+beside it.
+
+Argo CD calls everything that it does to an Application an operation; here that is
+a sync (a `SyncRequest` and the `SyncRun` that came of it), because an operation is
+something that a person asked The Machine for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from bot.kube.model import ObjectKey
+
+OPERATION_ID: Final = "the-machine/id"
+"""The name under which our operation's id stands in the information of a sync."""
+WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob"})
+"""What an alert names and an Application owns; their pods and jobs are found through them."""
+
+
+class HealthStatus(StrEnum):
+    """How an Application is, best first: in the order that Argo CD itself uses."""
+
+    HEALTHY = "Healthy"
+    SUSPENDED = "Suspended"
+    PROGRESSING = "Progressing"
+    MISSING = "Missing"
+    DEGRADED = "Degraded"
+    UNKNOWN = "Unknown"
+
+    @property
+    def badness(self) -> int:
+        """The place in that order: 0 is the best."""
+        return _HEALTH_ORDER[self]
+
+
+class SyncStatus(StrEnum):
+    """Whether what runs is what the sources say, best first."""
+
+    SYNCED = "Synced"
+    OUT_OF_SYNC = "OutOfSync"
+    UNKNOWN = "Unknown"
+
+    @property
+    def badness(self) -> int:
+        """The place in that order: 0 is the best."""
+        return _SYNC_ORDER[self]
+
+
+class SyncPhase(StrEnum):
+    """How far a sync is, as a whole or for one of its resources and hooks."""
+
+    RUNNING = "Running"
+    TERMINATING = "Terminating"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+    """A resource or a hook failed, or it was terminated."""
+    ERROR = "Error"
+    """It could not even be tried: specification, repository, project, permissions."""
+    UNKNOWN = "Unknown"
+    """Something that this version of us does not know; never final."""
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether nothing comes after it."""
+        return self in {SyncPhase.SUCCEEDED, SyncPhase.FAILED, SyncPhase.ERROR}
+
+
+class ResultStatus(StrEnum):
+    """What a sync did with one resource."""
+
+    SYNCED = "Synced"
+    SYNC_FAILED = "SyncFailed"
+    PRUNED = "Pruned"
+    PRUNE_SKIPPED = "PruneSkipped"
+
+
+class WindowKind(StrEnum):
+    """What a sync window does while it is open."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+_HEALTH_ORDER: Final = {status: place for place, status in enumerate(HealthStatus)}
+_SYNC_ORDER: Final = {status: place for place, status in enumerate(SyncStatus)}
+
+
+class ResourceKey(NamedTuple):
+    """Which resource, inside one cluster; the version is left out, as Argo CD does when it compares."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        kind = f"{self.group}/{self.kind}" if self.group else self.kind
+        return f"{kind}/{self.name}"
+
+
+class Workload(NamedTuple):
+    """Something that runs pods."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
+class Child(NamedTuple):
+    """An Application that another one applies."""
+
+    key: ObjectKey
+    wave: int
+
+
+class Destination(NamedTuple):
+    """Where an Application goes. Of `server` and `name` of the cluster mostly only one is written down."""
+
+    server: str
+    name: str
+    namespace: str
+
+    @property
+    def cluster(self) -> str:
+        """The cluster, by its name if it has one."""
+        return self.name or self.server
+
+
+class AutoSync(NamedTuple):
+    """Whether Argo CD syncs by itself, and what it may do then."""
+
+    enabled: bool = False
+    prune: bool = False
+    self_heal: bool = False
+    allow_empty: bool = False
+
+
+NO_AUTO_SYNC: Final = AutoSync()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place that manifests come from. A chart has no path, a mere reference has neither."""
+
+    repository: str
+    path: str = ""
+    chart: str = ""
+    target_revision: str = ""
+    """What is followed: a branch, a tag, a commit, a range of versions; empty means HEAD."""
+    ref: str = ""
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        """The shortest text that tells this source from the others of its Application."""
+        return self.name or self.chart or self.path or self.ref or self.repository
+
+
+class Condition(NamedTuple):
+    """Something that is wrong; it is there as long as it is true."""
+
+    type: str
+    message: str
+    since: datetime | None
+
+    @property
+    def is_error(self) -> bool:
+        """Tell errors from warnings."""
+        return self.type.endswith("Error")
+
+
+class Deployed(NamedTuple):
+    """The last entry of the history: what runs now."""
+
+    id: int
+    revisions: tuple[str, ...]
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncSummary:
+    """The last sync, running or over, in short."""
+
+    phase: SyncPhase
+    message: str = ""
+    """Cut; raw text of Argo CD's, which may hold pieces of manifests."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    """Set while it runs: the attempt failed and waits for the next one."""
+    retry_count: int = 0
+    by: str = ""
+    """The user name that it was started with; empty when Argo CD did it by itself."""
+    automated: bool = False
+    operation: str = ""
+    """Our operation's id; empty when somebody else started it."""
+    promotion: str = ""
+    """The Kargo promotion that started it."""
+    revisions: tuple[str, ...] = ()
+    dry_run: bool = False
+    selective: bool = False
+    """Only some resources were asked for."""
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing more comes of it."""
+        return self.phase.is_final
+
+
+class Waiting(NamedTuple):
+    """What stands in `.operation`: a sync that was asked for; gone when it is over."""
+
+    operation: str
+    """Our operation's id; empty when somebody else asked."""
+    by: str
+    automated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What is kept in memory of each Application: enough to find, list, route and follow it.
+
+    Texts are cut and lists bounded; what decides about one Application reads its
+    `ApplicationDetail` first.
+    """
+
+    key: ObjectKey
+    project: str
+    destination: Destination
+    sources: tuple[Source, ...] = ()
+    multi_source: bool = False
+    """Written as a list of sources, of which there may still be only one."""
+    sync: SyncStatus = SyncStatus.UNKNOWN
+    health: HealthStatus = HealthStatus.UNKNOWN
+    health_since: datetime | None = None
+    revisions: tuple[str, ...] = ()
+    """What it was compared with, one per source."""
+    deployed: Deployed | None = None
+    reconciled_at: datetime | None = None
+    """When the comparison that this tells of began."""
+    conditions: tuple[Condition, ...] = ()
+    last_sync: SyncSummary | None = None
+    waiting: Waiting | None = None
+    auto_sync: AutoSync = NO_AUTO_SYNC
+    application_set: str = ""
+    """The ApplicationSet of the same namespace that owns it."""
+    parent: ObjectKey | None = None
+    """The Application that applied it, from its tracking annotation."""
+    wave: int = 0
+    """Its own sync wave, among the children of its parent."""
+    children: tuple[Child, ...] = ()
+    resources: int = 0
+    out_of_sync: int = 0
+    out_of_sync_names: tuple[str, ...] = ()
+    """The first few."""
+    to_prune: int = 0
+    images: tuple[str, ...] = ()
+    """The first few."""
+    packed_workloads: str = ""
+    """See `workloads`; one text takes a fifth of the room."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """The first few, sorted."""
+    controller_namespace: str = ""
+    """Where the Argo CD is that looks after it."""
+    kargo_stage: str = ""
+    """The Kargo stages that may change it, as its annotation names them."""
+    refresh: str = ""
+    """`normal` or `hard` while a refresh is asked for."""
+    skips_reconcile: bool = False
+    deleting: bool = False
+    resource_version: str = field(default="", compare=False)
+
+    @property
+    def workloads(self) -> Iterator[Workload]:
+        """What it owns that runs pods."""
+        for line in self.packed_workloads.splitlines():
+            kind, namespace, name = line.split("/")
+            yield Workload(kind, namespace, name)
+
+    @property
+    def revision(self) -> str:
+        """What it was compared with: of its first source, where it has several."""
+        return next((revision for revision in self.revisions if revision), "")
+
+    @property
+    def is_syncing(self) -> bool:
+        """Tell whether a sync runs or was asked for."""
+        return self.waiting is not None or (self.last_sync is not None and not self.last_sync.is_over)
+
+    @property
+    def badness(self) -> tuple[int, int]:
+        """How much it needs somebody's attention; sorts the worst last."""
+        return max(self.health.badness, self.sync.badness), self.health.badness + self.sync.badness
+
+
+def pack_workloads(workloads: Iterable[Workload]) -> str:
+    """Return workloads as `Application` keeps them. No part of a name has a slash or a line's end in it."""
+    return "\n".join("/".join(workload) for workload in workloads)
+
+
+def access_targets(application: Application, labels: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Return what grants can name to mean this Application.
+
+    `labels` are all it has, of its `ApplicationDetail`: who may act is never
+    decided by the few that are kept.
+    """
+    known = dict(application.labels) if labels is None else labels
+    return (
+        f"app:{application.key}",
+        f"project:{application.project}",
+        f"namespace:{application.destination.namespace}",
+        *(f"label:{name}={value}" for name, value in sorted(known.items())),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceState:
+    """One resource of an Application, as the last comparison found it."""
+
+    key: ResourceKey
+    version: str = ""
+    sync: SyncStatus | None = None
+    """None for what is not compared, such as hooks."""
+    health: HealthStatus | None = None
+    """Argo CD 3 no longer writes it down here."""
+    health_message: str = ""
+    wave: int = 0
+    hook: bool = False
+    requires_pruning: bool = False
+    """It runs, but no source has it any more."""
+    requires_confirmation: bool = False
+    """It is deleted only after somebody confirmed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceResult:
+    """What a sync did with one resource or hook. The list holds only waves that have begun."""
+
+    key: ResourceKey
+    status: ResultStatus | None = None
+    """None until it is applied, and always for hooks."""
+    message: str = ""
+    hook_type: str = ""
+    """`PreSync` and the like; empty for what is no hook."""
+    hook_phase: SyncPhase | None = None
+    """Filled for ordinary resources, too. Stays Running when nothing had to wait for it."""
+    sync_phase: str = ""
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRequest:
+    """A sync as it was asked for."""
+
+    operation: str = ""
+    """Our operation's id; empty when somebody else asked."""
+    promotion: str = ""
+    by: str = ""
+    automated: bool = False
+    info: tuple[tuple[str, str], ...] = ()
+    revisions: tuple[str, ...] = ()
+    """Empty: what the sources follow."""
+    prune: bool = False
+    dry_run: bool = False
+    selected: tuple[ResourceKey, ...] = ()
+    """Only these; an empty namespace means whichever. Empty: everything."""
+    options: tuple[str, ...] = ()
+    without_hooks: bool = False
+    retry_limit: int = 0
+    """-1: without end."""
+
+    @property
+    def only_out_of_sync(self) -> bool:
+        """Tell whether resources that are in sync are left alone."""
+        return "ApplyOutOfSyncOnly=true" in self.options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncRun:
+    """What came of a sync so far."""
+
+    phase: SyncPhase
+    message: str = ""
+    """Raw text of Argo CD's, for display: it may hold pieces of manifests."""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    """Set while it runs: the attempt failed and waits for the next one."""
+    retry_count: int = 0
+    request: SyncRequest = SyncRequest()
+    revisions: tuple[str, ...] = ()
+    """What was asked for, resolved to commits."""
+    results: tuple[ResourceResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """Something that was deployed."""
+
+    id: int
+    revisions: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    raw_sources: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """`source` or `sources` as they stand in the entry; neither when it has none."""
+    started_at: datetime | None = None
+    deployed_at: datetime | None = None
+    by: str = ""
+    automated: bool = False
+
+    @property
+    def is_multi_source(self) -> bool:
+        """Tell whether it was deployed from a list of sources."""
+        return "sources" in self.raw_sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationDetail:
+    """All that one read of an Application gives, uncut: what is shown of it and decided about it."""
+
+    application: Application
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    resources: tuple[ResourceState, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    request: SyncRequest | None = None
+    """`.operation`: there until the sync is over."""
+    run: SyncRun | None = None
+    """`status.operationState`."""
+    history: tuple[HistoryEntry, ...] = ()
+    """Newest first; the first is what runs."""
+    sync_options: tuple[str, ...] = ()
+    retry: Mapping[str, Any] | None = None
+    """As the specification has it, to be copied into an operation."""
+    hydrated: bool = False
+    """Its source is derived from a hydrator's, so that no source may be named."""
+    urls: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which one it is."""
+        return self.application.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncWindow:
+    """A sync window as it is written; `windows.py` says what it means."""
+
+    kind: WindowKind | None
+    """None: something else is written there."""
+    schedule: str = ""
+    duration: str = ""
+    applications: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    manual_sync: bool = False
+    time_zone: str = ""
+    and_operator: bool = False
+    description: str = ""
+    overrun: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppProject:
+    """A project: where its Applications may live, go, and when they may be synced."""
+
+    key: ObjectKey
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[SyncWindow, ...] = ()
+    source_namespaces: tuple[str, ...] = ()
+    """Globs: where its Applications may live, beside Argo CD's own namespace."""
+    source_repositories: tuple[str, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+
+
+class Requirement(NamedTuple):
+    """One expression of a label selector."""
+
+    label: str
+    operator: str
+    """`In`, `NotIn`, `Exists` or `DoesNotExist`."""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalProject:
+    """A project whose windows hold for others, too: those whose labels are selected."""
+
+    project: str
+    requirements: tuple[Requirement, ...] = ()
+
+
+class SetCondition(NamedTuple):
+    """What an ApplicationSet says about itself."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    since: datetime | None
+
+
+class RolloutState(NamedTuple):
+    """Where one Application is in the rolling sync of its ApplicationSet."""
+
+    application: str
+    status: str
+    """`Waiting`, `Pending`, `Progressing` or `Healthy`."""
+    step: str
+    message: str
+    target_revisions: tuple[str, ...]
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationSet:
+    """What makes Applications from a template."""
+
+    key: ObjectKey
+    project: str = ""
+    """Of the Applications that it makes; may be a template."""
+    generators: tuple[str, ...] = ()
+    conditions: tuple[SetCondition, ...] = ()
+    rollout: tuple[RolloutState, ...] = ()
+    rolling_steps: int | None = None
+    """None: its Applications are not synced in steps."""
+    policy: str = "sync"
+    """What it may do with its Applications: `sync`, `create-only`, `create-update`, `create-delete`."""
+    applications: int = 0
+    """How many resources it says to have made."""
+    health: HealthStatus = HealthStatus.UNKNOWN
+    refreshing: bool = False
+    deleting: bool = False
+
+    @property
+    def errors(self) -> tuple[SetCondition, ...]:
+        """What is wrong with it."""
+        return tuple(
+            condition
+            for condition in self.conditions
+            if (condition.type == "ErrorOccurred" and condition.status == "True")
+            or (
+                condition.type in {"ParametersGenerated", "ResourcesUpToDate"} and condition.status == "False"
+            )
+        )
