@@ -47,8 +47,11 @@ class Entry:
     detail: Mapping[str, Scalar] = field(default_factory=dict)
     namespace: str | None = None
     app: str | None = None
+    """`<namespace>/<name>` of an Argo CD Application."""
     incident: int | None = None
     operation: str | None = None
+    change: bool = False
+    """Whether something outside is not as it was before; what was refused or failed never is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,7 @@ def recordable(entry: Entry) -> Entry:
     """Return the entry as every database can hold it and give it back unchanged.
 
     Of the actor only who it is is kept. NUL and lone surrogates, which PostgreSQL refuses,
-    are replaced.
+    are replaced. What did not come about is no change.
     """
     actor = Actor(entry.actor.kind, _storable(entry.actor.id), _storable(entry.actor.name))
     return replace(
@@ -180,6 +183,7 @@ def recordable(entry: Entry) -> Entry:
         namespace=None if entry.namespace is None else _storable(entry.namespace),
         app=None if entry.app is None else _storable(entry.app),
         operation=None if entry.operation is None else _storable(entry.operation),
+        change=entry.change and entry.outcome is Outcome.DONE,
     )
 
 
@@ -190,7 +194,7 @@ def canonical_json(value: object) -> str:
 
 def canonical(seq: int, at: datetime, entry: Entry) -> bytes:
     """Return the bytes that stand for an entry in the chain."""
-    content = {
+    content: dict[str, object] = {
         "seq": seq,
         "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
         "actor": [entry.actor.kind.value, entry.actor.id, entry.actor.name],
@@ -204,6 +208,9 @@ def canonical(seq: int, at: datetime, entry: Entry) -> bytes:
         "incident": entry.incident,
         "operation": entry.operation,
     }
+    if entry.change:
+        # Only where it is set: entries from before there were changes keep their hashes.
+        content["change"] = True
     return canonical_json(content).encode("ascii")
 
 

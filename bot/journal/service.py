@@ -5,7 +5,7 @@ when it is old. What people do stands in the chain and is never deleted: a chain
 with its beginning cut off could not be told from one that somebody shortened.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import date, datetime
 
 from bot.core.clock import Clock
@@ -71,6 +71,24 @@ class Journal:
     async def count_entries(self, tx: Transaction, wanted: Filter = _ANYTHING) -> int:
         """Return how many entries match."""
         return await store.count_entries(tx, wanted)
+
+    async def list_changes(
+        self,
+        tx: Transaction,
+        *,
+        namespaces: Collection[str] = (),
+        apps: Collection[str] = (),
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> list[Recorded]:
+        """Return what changed in any of these namespaces or apps, newest first; without any, everywhere.
+
+        `since` is the first moment that counts, `until` the first that does not any more.
+        """
+        return await store.list_changes(
+            tx, namespaces=namespaces, apps=apps, since=since, until=until, limit=limit
+        )
 
     async def head(self, tx: Transaction) -> Head:
         """Return the end of the chain."""

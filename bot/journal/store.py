@@ -1,11 +1,12 @@
 """The tables of the journal and their queries."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Date,
@@ -15,9 +16,11 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    false,
     func,
     or_,
     select,
+    union,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -56,11 +59,19 @@ journal = Table(
     Column("operation", Text, index=True),
     Column("seq", BigInteger, unique=True),
     Column("hash", Text),
+    Column("change", Boolean, nullable=False, server_default=false()),
     # Questions are about the newest of one namespace, app or person.
     Index("ix_journal_namespace_at", "namespace", "at"),
     Index("ix_journal_app_at", "app", "at"),
     Index("ix_journal_actor_id_at", "actor_id", "at"),
 )
+# Changes are few among the entries, and asked for whenever a card is rendered.
+for _name, *_columns in (
+    ("ix_journal_change_namespace", journal.c.namespace, journal.c.at, journal.c.id),
+    ("ix_journal_change_app", journal.c.app, journal.c.at, journal.c.id),
+    ("ix_journal_change_at", journal.c.at, journal.c.id),
+):
+    Index(_name, *_columns, sqlite_where=journal.c.change, postgresql_where=journal.c.change)
 
 journal_head = Table(
     "journal_head",
@@ -99,6 +110,7 @@ async def insert_entry(tx: Transaction, at: datetime, entry: Entry, head: Head |
         "app": entry.app,
         "incident": entry.incident,
         "operation": entry.operation,
+        "change": entry.change,
         "seq": seq,
         "hash": chained,
     }
@@ -134,6 +146,31 @@ async def list_entries(tx: Transaction, wanted: Filter, *, before: int | None, l
     statement = select(journal).where(*_conditions(wanted)).order_by(journal.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(journal.c.id < before)
+    return [_recorded(row) for row in (await tx.execute(statement)).all()]
+
+
+async def list_changes(
+    tx: Transaction,
+    *,
+    namespaces: Collection[str],
+    apps: Collection[str],
+    since: datetime,
+    until: datetime | None,
+    limit: int,
+) -> list[Recorded]:
+    """Return the newest changes in any of the namespaces or apps, of all where none is given."""
+    c = journal.c
+    window = [c.change, c.at >= since.astimezone(UTC)]
+    if until is not None:
+        window.append(c.at < until.astimezone(UTC))
+    newest = (c.at.desc(), c.id.desc())
+    # One search of an index for each place, cut to what can be shown: an OR would read all of them.
+    found = [
+        select(c.id).where(place, *window).order_by(*newest).limit(limit).subquery()
+        for place in (*(c.namespace == name for name in namespaces), *(c.app == name for name in apps))
+    ]
+    which = [c.id.in_(union(*(select(each.c.id) for each in found)))] if found else window
+    statement = select(journal).where(*which).order_by(*newest).limit(limit)
     return [_recorded(row) for row in (await tx.execute(statement)).all()]
 
 
@@ -269,5 +306,6 @@ def _recorded(row: Row[Any]) -> Recorded:
         app=row.app,
         incident=row.incident,
         operation=row.operation,
+        change=row.change,
     )
     return Recorded(row.id, row.at, entry, row.seq, row.hash)

@@ -96,6 +96,7 @@ CHANGES = {
     "app": {"app": "shop"},
     "incident": {"incident": 7},
     "operation": {"operation": "op"},
+    "change": {"change": True},
 }
 
 
@@ -200,6 +201,7 @@ entries = st.builds(
     app=st.none() | words,
     incident=st.none() | st.integers(),
     operation=st.none() | words,
+    change=st.booleans(),
 )
 moments = st.datetimes(min_value=datetime(2000, 1, 1), max_value=datetime(2100, 1, 1)).map(  # noqa: DTZ001 — made aware next
     lambda moment: moment.replace(tzinfo=UTC)
@@ -233,6 +235,20 @@ def test_what_a_database_refuses_is_replaced(odd):
 
     escapes = re.findall(r"\\u....", canonical(1, NOON, kept).decode())
     assert not {"\\u0000", "\\ud800", "\\udfff"} & set(escapes)
+
+
+def test_an_entry_from_before_there_were_changes_keeps_its_hash():
+    entry = an_entry("alerts:ack", target="incident:7", namespace="shop", incident=7)
+
+    assert link(EMPTY, NOON, entry).hash == (
+        "35e2be659f01924f97cd2a77079883f9e649db87e63f1703b1458d900d67bfe2"
+    )
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REFUSED, Outcome.FAILED])
+def test_what_did_not_come_about_is_no_change(outcome):
+    assert not recordable(an_entry(outcome=outcome, change=True)).change
+    assert recordable(an_entry(change=True)).change
 
 
 @given(entries)

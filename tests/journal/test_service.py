@@ -3,6 +3,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy.dialects.postgresql import dialect as postgres_dialect
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from bot.core.actor import THE_MACHINE
 from bot.journal.model import FaultKind, Filter, Head, Outcome, PostedHead, chain_hash
@@ -212,6 +214,111 @@ async def test_entries_are_found_newest_first_by_what_they_are_about(
         assert await journal.count_entries(tx, Filter(**wanted)) == len(expected)
 
 
+async def changed(database, journal, *, since=NOON, until=None, limit=50, **places):
+    async with database.reading() as tx:
+        found = await journal.list_changes(tx, since=since, until=until, limit=limit, **places)
+    return [one.entry.target for one in found]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ({}, ["f", "e", "c", "b", "a"]),
+        ({"namespaces": ["shop"]}, ["f", "c", "a"]),
+        ({"apps": ["argocd/shop"]}, ["c", "b"]),
+        ({"namespaces": ["shop"], "apps": ["argocd/shop"]}, ["f", "c", "b", "a"]),
+        ({"namespaces": ["shop", "web"]}, ["f", "e", "c", "a"]),
+        ({"namespaces": ["elsewhere"]}, []),
+        ({"namespaces": ["shop"], "limit": 1}, ["f"]),
+        ({"namespaces": ["shop"], "apps": ["argocd/shop"], "limit": 3}, ["f", "c", "b"]),
+        ({"namespaces": ["shop"], "since": NOON + timedelta(minutes=2)}, ["f", "c"]),
+        ({"until": NOON + timedelta(minutes=2)}, ["b", "a"]),
+    ],
+)
+async def test_changes_are_found_newest_first_by_where_they_happened(
+    database, journal, clock, wanted, expected
+):
+    for entry in (
+        an_entry("alerts:silence", target="a", namespace="shop", change=True),
+        a_system_entry("argocd:synced", target="b", app="argocd/shop", change=True),
+        an_entry("argocd:sync", target="c", namespace="shop", app="argocd/shop", change=True),
+        an_entry("argocd:sync", target="d", namespace="shop", outcome=Outcome.FAILED, change=True),
+        an_entry("secrets:rotate", target="e", namespace="web", change=True),
+        an_entry("secrets:rotate", target="f", namespace="shop", change=True),
+        a_system_entry(target="g", namespace="shop"),
+    ):
+        await append(database, journal, entry)
+        clock.advance(timedelta(minutes=1))
+
+    assert await changed(database, journal, **wanted) == expected
+
+
+async def test_changes_are_in_the_chain_beside_entries_from_before_there_were_any(database, journal):
+    await append(database, journal, an_entry(), an_entry(change=True), a_system_entry(change=True))
+
+    assert (await verify_journal(database)).intact
+
+
+async def test_changes_are_found_without_reading_the_rest_of_the_journal(database, journal):
+    rows = [
+        {
+            "at": NOON - timedelta(seconds=number),
+            "actor_kind": "system",
+            "actor_id": "the-machine",
+            "actor_name": "The Machine",
+            "action": "alerts:opened",
+            "target": "",
+            "outcome": "done",
+            "reason": "",
+            "detail": {},
+            "namespace": f"ns-{number % 50}",
+            "app": f"argocd/app-{number % 200}",
+            "change": number % 100 == 0,
+        }
+        for number in range(5_000)
+    ]
+    await run(database, insert(table).values(rows[:1]))
+    async with database.transaction() as tx:
+        await tx.execute(insert(table), rows[1:])
+        if not database.is_sqlite:
+            await tx.execute(text("ANALYZE journal"))
+    for places in (
+        {},
+        {"namespaces": ["ns-0"]},
+        {"apps": ["argocd/app-0"]},
+        {"namespaces": ["ns-0", "ns-1"], "apps": ["argocd/app-0"]},
+    ):
+        plan = await explained(database, journal, since=NOON - timedelta(hours=1), limit=12, **places)
+        assert "SCAN journal" not in plan
+        assert "Seq Scan on journal" not in plan
+        assert "ix_journal_change" in plan
+
+
+async def explained(database, journal, **wanted):
+    """How the database means to find changes, in its own words."""
+    plans = []
+
+    class Explaining:
+        """Stands where the transaction would, and asks for the plan as well."""
+
+        def __init__(self, tx):
+            self._tx = tx
+
+        async def execute(self, statement):
+            bound = statement.compile(
+                dialect=sqlite_dialect() if database.is_sqlite else postgres_dialect(),
+                compile_kwargs={"literal_binds": True},
+            )
+            explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+            rows = await self._tx.execute(text(f"{explain} {bound}".replace(":", "\\:")))
+            plans.extend(str(row) for row in rows)
+            return await self._tx.execute(statement)
+
+    async with database.reading() as tx:
+        await journal.list_changes(Explaining(tx), **wanted)
+    return "\n".join(plans)
+
+
 async def test_a_long_list_is_paged(database, journal):
     await append(database, journal, *(an_entry(target=str(n)) for n in range(5)))
 
@@ -263,6 +370,7 @@ async def test_an_untouched_journal_is_intact_in_batches_of_any_size(database, j
         {"detail": {"n": 4}},
         {"hash": "0" * 64},
         {"hash": None},
+        {"change": True},
     ],
 )
 async def test_a_changed_row_is_found(database, journal, clock, values, batch):
