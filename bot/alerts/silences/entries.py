@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from bot.alerts.model import Incident
-from bot.alerts.silences.model import Draft, Judgement, Preview
+from bot.alerts.silences.model import Draft, Judgement, Preview, namespace_of
 from bot.alerts.silences.store import KeptSilence
 from bot.core.actor import Actor
 from bot.core.errors import MachineError
@@ -33,12 +33,15 @@ def asked_entry(
         detail={
             "matchers": ", ".join(map(str, draft.matchers)),
             "until": draft.ends_at.isoformat(),
+            "replaces": bool(draft.replaces),
             "silences": ", ".join(f"{source}/{name}" for source, name in created.items()),
             "failed": ", ".join(failed),
             "alerts": preview.alerts,
         },
-        namespace=about.common_labels.get("namespace") if about is not None else None,
+        namespace=namespace_of(draft.matchers)
+        or (about.common_labels.get("namespace") if about is not None else None),
         incident=draft.incident,
+        change=bool(created),
     )
 
 
@@ -67,5 +70,7 @@ def ended_entry(kept: KeptSilence, by: Actor, error: MachineError | None) -> Ent
             "silence": f"{kept.source}/{kept.silence.id}",
             "matchers": ", ".join(kept.silence.conditions),
         },
+        namespace=namespace_of(kept.silence.matchers),
         incident=kept.incident,
+        change=error is None,
     )

@@ -263,6 +263,14 @@ def matches_all(matchers: Iterable[Matcher]) -> bool:
     return all(all(matcher.matches({matcher.name: value}) for value in _ANY_VALUES) for matcher in matchers)
 
 
+def namespace_of(matchers: Iterable[Matcher]) -> str | None:
+    """Return the one namespace that matchers ask for, or None where they name none."""
+    for matcher in matchers:
+        if matcher.name == "namespace" and matcher.op is MatchOp.EQUAL and matcher.value:
+            return matcher.value
+    return None
+
+
 def created_by(actor: Actor) -> str:
     """Return what a silence says of who made it; `person_in` finds the id again."""
     name = " ".join(actor.name.replace("(", " ").replace(")", " ").split())

@@ -28,6 +28,7 @@ from bot.alerts.silences.model import (
     follow,
     judge,
     matches_all,
+    namespace_of,
     new_silence,
     person_in,
     prefill,
@@ -402,3 +403,17 @@ def test_a_silence_ends_only_after_it_was_known(drawn):
             if event.moment in {Moment.ENDED, Moment.ENDED_EARLY, Moment.VANISHED}:
                 assert event.silence.id in before
                 assert event.silence.id not in followed.known
+
+
+@pytest.mark.parametrize(
+    ("matchers", "namespace"),
+    [
+        ("namespace=shop, alertname=DiskFull", "shop"),
+        ("alertname=DiskFull", None),
+        ('namespace=~"shop|blog"', None),
+        ("namespace!=shop, alertname=DiskFull", None),
+        ('namespace="", alertname=DiskFull', None),
+    ],
+)
+def test_a_namespace_is_named_by_an_equal_matcher_only(matchers, namespace):
+    assert namespace_of(read_matchers(matchers)) == namespace

@@ -190,6 +190,19 @@ async def test_who_may_not_is_refused_and_that_is_recorded(world):
     assert await active(world) == []
 
 
+async def test_making_and_ending_a_silence_are_changes_in_its_namespace(world):
+    before = world.rooms.clock.now()
+    made = await silenced(world, matchers="alertname=DiskFull, namespace=shop")
+    await world.silences.end(f"s/{made}", by=ADA)
+    with pytest.raises(NotFoundError):
+        await world.silences.end(f"s/{made}", by=ADA)
+
+    async with world.rooms.database.reading() as tx:
+        changes = await world.rooms.journal.list_changes(tx, namespaces=["shop"], since=before)
+
+    assert [change.entry.action for change in changes] == ["alerts:unsilence", "alerts:silence"]
+
+
 async def test_a_grant_for_a_namespace_does_not_reach_into_another_one(world):
     world.rooms.access.use(
         Policy(
