@@ -59,6 +59,30 @@ INTERACTIONS = Counter(
     ["command", "result"],
     registry=REGISTRY,
 )
+OPERATIONS_ENDED = Counter(
+    "the_machine_operations_ended",
+    "Operations that ended, by kind and state: succeeded, failed, cancelled, superseded, lost.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
+OPERATIONS_ACTIVE = Gauge(
+    "the_machine_operations_active",
+    "Operations that wait or run, by state: waiting, started, progressing.",
+    ["state"],
+    registry=REGISTRY,
+)
+OPERATIONS_UNSEEN = Gauge(
+    "the_machine_operations_unseen",
+    "Operations that run in a system which cannot be seen now.",
+    registry=REGISTRY,
+)
+OPERATION_SECONDS = Histogram(
+    "the_machine_operations_duration_seconds",
+    "Time from the start of an operation to its end, by kind.",
+    ["kind"],
+    buckets=(1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600),
+    registry=REGISTRY,
+)
 AUTHORIZATION_DENIED = Counter(
     "the_machine_authorization_denied",
     "Refusals by the access policy, by action.",
@@ -83,6 +107,50 @@ BACKEND_UP = Gauge(
     "the_machine_backend_up",
     "Whether a system that we ask answers (1) or not (0), by its kind and name.",
     ["backend"],
+    registry=REGISTRY,
+)
+BACKEND_SECONDS = Histogram(
+    "the_machine_backend_request_duration_seconds",
+    "Time until a system that we ask began to answer, by its kind.",
+    ["backend"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    registry=REGISTRY,
+)
+KUBE_REQUESTS = Counter(
+    "the_machine_kube_requests",
+    "Requests to the Kubernetes API, by verb, resource and status; none: there was no answer.",
+    ["verb", "resource", "status"],
+    registry=REGISTRY,
+)
+KUBE_WATCH_SYNCED = Gauge(
+    "the_machine_kube_watch_synced",
+    "Whether what is known of a resource is current (1) or not (0).",
+    ["resource"],
+    registry=REGISTRY,
+)
+KUBE_WATCH_CONTACT = Gauge(
+    "the_machine_kube_watch_last_contact_timestamp_seconds",
+    "When the cluster last said something about a resource.",
+    ["resource"],
+    registry=REGISTRY,
+)
+KUBE_WATCH_OBJECTS = Gauge(
+    "the_machine_kube_watch_objects",
+    "Objects that are known of a resource.",
+    ["resource"],
+    registry=REGISTRY,
+)
+KUBE_WATCH_LISTS = Counter(
+    "the_machine_kube_watch_lists",
+    "How often a resource was listed whole, by way: stream, pages.",
+    ["resource", "way"],
+    registry=REGISTRY,
+)
+KUBE_WATCH_FAILURES = Counter(
+    "the_machine_kube_watch_failures",
+    "Connections of a watch that ended as they should not, by reason: "
+    "unreachable, forbidden, not_installed, expired, not_understood.",
+    ["resource", "reason"],
     registry=REGISTRY,
 )
 EVENT_LOOP_LAG = Gauge(
