@@ -11,6 +11,7 @@ from datetime import date, datetime
 from bot.core.clock import Clock
 from bot.database.engine import Database, Transaction
 from bot.journal import store
+from bot.journal.changes import Changed, changes_of
 from bot.journal.model import (
     ChainReader,
     Entry,
@@ -89,6 +90,27 @@ class Journal:
         return await store.list_changes(
             tx, namespaces=namespaces, apps=apps, since=since, until=until, limit=limit
         )
+
+    async def read_changes(
+        self,
+        tx: Transaction,
+        *,
+        namespaces: Collection[str] = (),
+        apps: Collection[str] = (),
+        since: datetime,
+        until: datetime | None = None,
+        limit: int = 50,
+    ) -> list[Changed]:
+        """Return the same as `list_changes`, each operation as one change with how it ended.
+
+        `limit` counts entries, of which an operation has several.
+        """
+        found = await self.list_changes(
+            tx, namespaces=namespaces, apps=apps, since=since, until=until, limit=limit
+        )
+        operations = {one.entry.operation for one in found if one.entry.operation is not None}
+        steps = await store.list_steps(tx, operations) if operations else []
+        return changes_of(found, steps)
 
     async def head(self, tx: Transaction) -> Head:
         """Return the end of the chain."""

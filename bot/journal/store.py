@@ -174,6 +174,12 @@ async def list_changes(
     return [_recorded(row) for row in (await tx.execute(statement)).all()]
 
 
+async def list_steps(tx: Transaction, operations: Collection[str]) -> list[Recorded]:
+    """Return every entry of these operations, oldest first."""
+    statement = select(journal).where(journal.c.operation.in_(operations)).order_by(journal.c.id)
+    return [_recorded(row) for row in (await tx.execute(statement)).all()]
+
+
 async def count_entries(tx: Transaction, wanted: Filter) -> int:
     """Return how many entries match."""
     statement = select(func.count()).select_from(journal).where(*_conditions(wanted))

@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy.dialects.postgresql import dialect as postgres_dialect
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from bot.core.actor import THE_MACHINE
+from bot.journal.changes import Ending
 from bot.journal.model import FaultKind, Filter, Head, Outcome, PostedHead, chain_hash
 from bot.journal.service import Journal, verify_journal
 from bot.journal.store import journal as table
@@ -251,6 +253,25 @@ async def test_changes_are_found_newest_first_by_where_they_happened(
         clock.advance(timedelta(minutes=1))
 
     assert await changed(database, journal, **wanted) == expected
+
+
+async def test_an_operation_is_one_change_with_its_end(database, journal):
+    started = an_entry("argocd:sync", namespace="shop", operation="op-1", detail={"state": "started"})
+    await append(
+        database,
+        journal,
+        replace(started, change=True),
+        a_system_entry("argocd:sync", operation="op-1", outcome=Outcome.FAILED, detail={"state": "failed"}),
+        an_entry("alerts:silence", namespace="shop", change=True),
+    )
+
+    async with database.reading() as tx:
+        changes = await journal.read_changes(tx, namespaces=["shop"], since=NOON)
+
+    assert [(change.action, change.ending) for change in changes] == [
+        ("alerts:silence", Ending.DONE),
+        ("argocd:sync", Ending.FAILED),
+    ]
 
 
 async def test_changes_are_in_the_chain_beside_entries_from_before_there_were_any(database, journal):

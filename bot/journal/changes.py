@@ -1,0 +1,109 @@
+"""What changed: entries of the journal, put together for somebody who looks for a cause.
+
+An operation writes several entries; to such a reader they are one change, told by
+who asked for it, what it did and how it ended. Pure; the words are in `words.py`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from bot.core.actor import Actor
+from bot.journal.model import Outcome, Recorded, Scalar
+
+STATE: Final = "state"
+"""The detail in which an operation's entry says how far it is."""
+
+
+class Ending(StrEnum):
+    """How a change ended, as far as is known."""
+
+    DONE = "done"
+    RUNNING = "running"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    LOST = "lost"
+    """Nobody knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """One change."""
+
+    at: datetime
+    """When it was last said that something changed."""
+    actor: Actor
+    """Who asked for it; the bot itself where the change was only seen."""
+    action: str
+    target: str = ""
+    detail: Mapping[str, Scalar] = field(default_factory=dict)
+    ending: Ending = Ending.DONE
+    namespace: str | None = None
+    app: str | None = None
+    incident: int | None = None
+    operation: str | None = None
+
+
+_STATES: Final = {
+    "started": Ending.RUNNING,
+    "progressing": Ending.RUNNING,
+    "succeeded": Ending.DONE,
+    "failed": Ending.FAILED,
+    "cancelled": Ending.CANCELLED,
+    "superseded": Ending.SUPERSEDED,
+    "lost": Ending.LOST,
+}
+
+
+def changes_of(found: Sequence[Recorded], steps: Iterable[Recorded] = ()) -> list[Changed]:
+    """Put entries together; `found` are changes, newest first, `steps` all entries of their operations.
+
+    What was found stays in its order; an operation stands where its newest change stood.
+    """
+    by_operation: dict[str, list[Recorded]] = {}
+    for step in sorted(steps, key=lambda step: step.id):
+        if step.entry.operation is not None and step.entry.outcome is not Outcome.REFUSED:
+            by_operation.setdefault(step.entry.operation, []).append(step)
+    changes: list[Changed] = []
+    told: set[str] = set()
+    for recorded in found:
+        operation = recorded.entry.operation
+        if operation is None:
+            changes.append(_changed(recorded, [recorded]))
+        elif operation not in told:
+            told.add(operation)
+            changes.append(_changed(recorded, by_operation.get(operation, [recorded])))
+    return changes
+
+
+def _changed(newest: Recorded, steps: Sequence[Recorded]) -> Changed:
+    first = next((step for step in steps if step.entry.change), newest).entry
+    detail: dict[str, Scalar] = {}
+    for step in steps:
+        if step.entry.change:
+            detail |= step.entry.detail
+    return Changed(
+        at=newest.at,
+        actor=next((step.entry.actor for step in steps if step.entry.actor.is_person), first.actor),
+        action=first.action,
+        target=first.target,
+        detail=detail,
+        ending=_ending(steps),
+        namespace=first.namespace,
+        app=first.app,
+        incident=first.incident,
+        operation=first.operation,
+    )
+
+
+def _ending(steps: Sequence[Recorded]) -> Ending:
+    """Believe the newest step that says something of it: approvals and wishes do not."""
+    for step in reversed(steps):
+        if (ending := _STATES.get(str(step.entry.detail.get(STATE, "")))) is not None:
+            return ending
+        if step.entry.outcome is Outcome.FAILED:
+            return Ending.FAILED
+    return Ending.DONE
