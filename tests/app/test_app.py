@@ -16,7 +16,7 @@ from tests.simulators.discord.faults import HANG, server_error, slow
 from tests.support.alerts import a_body, an_entry
 from tests.support.running import a_town, an_app, count, details_of, post, send, texts, write
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
@@ -237,8 +237,8 @@ async def test_discord_answering_503_for_a_while_is_caught_up_with(town, config)
         await post(app.port, fires("Before"))
         await town.see("Before")
         async with town.server.answering_503():
-            await asyncio.gather(*(post(app.port, fires(f"Alert{number:03}")) for number in range(100)))
-            await asyncio.gather(*(post(app.port, resolves(f"Alert{number:03}")) for number in range(50)))
+            await asyncio.gather(*(post(app.port, fires(f"Alert{number:03}")) for number in range(200)))
+            await asyncio.gather(*(post(app.port, resolves(f"Alert{number:03}")) for number in range(100)))
             await town.server.wait_for(
                 lambda: town.server.answers["POST /channels/{channel_id}/messages", 503]
             )
@@ -246,8 +246,8 @@ async def test_discord_answering_503_for_a_while_is_caught_up_with(town, config)
         await town.server.wait_for(
             # First what is cheap to ask: it is asked after each request.
             lambda: (
-                len(town.messages("alerts")) == 101
-                and sum("RESOLVED" in t for t in texts(town.cards())) == 50
+                len(town.messages("alerts")) == 201
+                and sum("RESOLVED" in t for t in texts(town.cards())) == 100
             ),
             timeout=30,
         )

@@ -7,12 +7,12 @@ from bot.database.engine import Database
 from tests.support.alertmanager import a_prometheus, an_alertmanager
 from tests.support.running import Process, a_process, a_town, command, free_port, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 
 DISK = {"alertname": "DiskFull", "severity": "warning", "namespace": "db", "pod": "a"}
 DISK_B = {**DISK, "pod": "b"}
 CRITICAL = {"alertname": "NodeDown", "severity": "critical", "node": "n1"}
-SLOWLY = 60.0
+SLOWLY = 30.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.simulators.discord.faults import slow
 from tests.support.alerts import a_body, an_entry
 from tests.support.running import Process, a_process, a_town, count, details_of, free_port, send, texts, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
 
 GROUPS = 50
 SEED = int(os.environ.get("MACHINE_TEST_SEED", "0")) or random.SystemRandom().randrange(2**32)
@@ -77,7 +77,7 @@ async def until_all_is_shown(town):
         return all(len(found) == 1 and is_final(group, found[0]) for group, found in cards.items())
 
     try:
-        await town.server.wait_for(final, timeout=100)
+        await town.server.wait_for(final, timeout=60)
     except TimeoutError:
         counted = Counter(details_of(card) for card in town.cards())
         wrong = [
@@ -167,7 +167,7 @@ async def test_killed_after_discord_took_a_message_and_before_its_id_was_stored(
         sending = asyncio.create_task(deliver_all(port, rng))
         for life in range(5):
             before = len(town.cards())
-            await town.server.wait_for(lambda before=before: len(town.cards()) > before, timeout=60)
+            await town.server.wait_for(lambda before=before: len(town.cards()) > before, timeout=10)
             await process.kill()
             await the_lease_ends(database_url)
             town.server.forget_nonces()

@@ -9,7 +9,7 @@ import yaml
 from tests.support.alerts import a_body, an_entry
 from tests.support.running import a_process, a_town, command, free_port, post, write
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 
 
 @pytest.fixture

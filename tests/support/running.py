@@ -92,7 +92,7 @@ class Town:
         """The notices to operators."""
         return [message for message in self.messages("audit") if "### NOTICE" in message.text]
 
-    async def see(self, *words: str, timeout: float = 20.0) -> StoredMessage:
+    async def see(self, *words: str, timeout: float = 10.0) -> StoredMessage:
         """Wait for the card that says all these words."""
 
         def found() -> StoredMessage | None:
@@ -106,7 +106,7 @@ class Town:
         assert card is not None
         return card
 
-    async def see_notice(self, *words: str, timeout: float = 20.0) -> StoredMessage:
+    async def see_notice(self, *words: str, timeout: float = 10.0) -> StoredMessage:
         """Wait for the notice that says all these words."""
 
         def found() -> StoredMessage | None:
@@ -296,7 +296,7 @@ class Process:
         return code
 
     async def wait_for(
-        self, event: str, *, since: int = 0, within: float = 60.0, **values: Any
+        self, event: str, *, since: int = 0, within: float = 30.0, **values: Any
     ) -> dict[str, Any]:
         """Wait for a line of the log, from the `since`-th line on."""
 
@@ -344,7 +344,7 @@ async def command(config: Path, *arguments: str) -> tuple[int, str, str]:
         stderr=asyncio.subprocess.PIPE,
         cwd=ROOT,
     )
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(30):
         out, err = await process.communicate()
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
