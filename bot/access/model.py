@@ -4,14 +4,18 @@ An action is `<group>:<command>` of the slash commands. A thing is given by all 
 its names (`app:argocd/shop`, `namespace:shop`, `project:default` …); a grant covers
 the thing when any of its globs matches any of those names. In a glob `*` stands for
 any run of characters, `/` and `:` included, `?` for one, `[ab]` for one of several;
-case counts. What is not granted is denied.
+case counts. What is not granted is denied. Among the grants that match, the strictest
+counts: the highest number of approvals, and where any of them is limited to windows of
+time, one of those windows must be open.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from bot.access.windows import Window, next_opening
 from bot.core.actor import Actor
 
 KNOWN_ACTIONS: tuple[str, ...] = (
@@ -87,6 +91,8 @@ class Grant:
     """Globs over the names of the thing."""
     approvals: int = 0
     """How many other people must approve."""
+    during: tuple[Window, ...] = ()
+    """When it holds: while any of these is open; none: always."""
 
     def is_for(self, actor: Actor) -> bool:
         """Tell whether the actor is named by this grant."""
@@ -122,6 +128,8 @@ class Reason(StrEnum):
     """No grant of the actor covers the action."""
     OTHER_TARGET = "other_target"
     """A grant of the actor covers the action, but on other things."""
+    CLOSED = "closed"
+    """What the actor is granted is limited to windows of time, and none of them is open."""
     OWN_REQUEST = "own_request"
     """The one who asked cannot approve."""
     NOT_A_PERSON = "not_a_person"
@@ -151,10 +159,19 @@ class Decision:
         return self.reason.allows
 
 
-def decide(policy: Policy, actor: Actor, action: str, targets: Sequence[str] = ()) -> Decision:
+def decide(
+    policy: Policy,
+    actor: Actor,
+    action: str,
+    targets: Sequence[str] = (),
+    *,
+    now: datetime,
+    at_any_time: bool = False,
+) -> Decision:
     """Decide whether the actor may do the action to the thing that has these names.
 
-    Among the grants that match, the highest number of approvals counts.
+    Among the grants that match, the highest number of approvals counts. With `at_any_time`
+    windows do not matter, as for ending what was begun in one.
     """
     if not actor.is_person:
         return Decision(reason=Reason.SYSTEM)
@@ -165,12 +182,21 @@ def decide(policy: Policy, actor: Actor, action: str, targets: Sequence[str] = (
     if not matching:
         reason = Reason.OTHER_TARGET if for_action else Reason.NO_GRANT
         return _refusal(reason, action, targets)
-    strictest = max(matching, key=lambda grant: grant.approvals)
+    holding = matching if at_any_time else _holding(matching, now)
+    if not holding:
+        return _closed([window for grant in matching for window in grant.during], action, targets, now)
+    strictest = max(holding, key=lambda grant: grant.approvals)
     return Decision(reason=Reason.GRANTED, approvals=strictest.approvals, grant=strictest)
 
 
 def decide_approval(
-    policy: Policy, actor: Actor, action: str, targets: Sequence[str] = (), *, requested_by: str
+    policy: Policy,
+    actor: Actor,
+    action: str,
+    targets: Sequence[str] = (),
+    *,
+    requested_by: str,
+    now: datetime,
 ) -> Decision:
     """Decide whether the actor may approve what the person with id `requested_by` asked for.
 
@@ -180,14 +206,39 @@ def decide_approval(
         return Decision(reason=Reason.NOT_A_PERSON, missing="only a person can approve")
     if actor.id == requested_by:
         return Decision(reason=Reason.OWN_REQUEST, missing="somebody else must approve what you asked for")
-    return decide(policy, actor, action, targets)
+    return decide(policy, actor, action, targets, now=now)
 
 
 def may_approve(
-    policy: Policy, actor: Actor, action: str, targets: Sequence[str] = (), *, requested_by: str
+    policy: Policy,
+    actor: Actor,
+    action: str,
+    targets: Sequence[str] = (),
+    *,
+    requested_by: str,
+    now: datetime,
 ) -> bool:
     """Tell whether the actor may approve what the person with id `requested_by` asked for."""
-    return decide_approval(policy, actor, action, targets, requested_by=requested_by).allowed
+    return decide_approval(policy, actor, action, targets, requested_by=requested_by, now=now).allowed
+
+
+def _holding(matching: Sequence[Grant], now: datetime) -> list[Grant]:
+    """Return the grants that hold now; none, where some are limited and all of those are closed."""
+    limited = [grant for grant in matching if grant.during]
+    open_now = [grant for grant in limited if any(window.is_open(now) for window in grant.during)]
+    if limited and not open_now:
+        return []
+    return [grant for grant in matching if not grant.during or grant in open_now]
+
+
+def _closed(windows: Sequence[Window], action: str, targets: Sequence[str], now: datetime) -> Decision:
+    opening = next_opening(windows, now)
+    when = f"it opens on {opening:%A %d %B %Y at %H:%M} ({opening.tzinfo})" if opening else "never again"
+    on = f" on {' / '.join(_code(target) for target in targets)}" if targets else ""
+    return Decision(
+        reason=Reason.CLOSED,
+        missing=f"{_code(action)}{on} is granted to you only at certain times: {when}",
+    )
 
 
 def _decide_without_policy(actor: Actor, action: str, targets: Sequence[str]) -> Decision:

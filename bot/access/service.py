@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from bot.access.model import Decision, Grant, Policy, decide, decide_approval
+from bot.access.windows import Window
 from bot.core.actor import Actor
+from bot.core.clock import Clock, SystemClock
 from bot.core.errors import InvalidError, NotAllowedError
 from bot.telemetry.metrics import AUTHORIZATION_DENIED
 
@@ -19,9 +21,10 @@ _log = structlog.get_logger(__name__)
 class Access:
     """The policy in force."""
 
-    def __init__(self, policy: Policy) -> None:
-        """Start with a policy."""
+    def __init__(self, policy: Policy, clock: Clock | None = None) -> None:
+        """Start with a policy, and the clock by which its windows open."""
         self._policy = policy
+        self._clock = clock or SystemClock()
 
     @property
     def policy(self) -> Policy:
@@ -32,17 +35,32 @@ class Access:
         """Put another policy in force; what is asked from now on is decided by it."""
         self._policy = policy
 
-    def decide(self, actor: Actor, action: str, targets: Sequence[str] = ()) -> Decision:
+    def decide(
+        self, actor: Actor, action: str, targets: Sequence[str] = (), *, at_any_time: bool = False
+    ) -> Decision:
         """Say what would be decided; nothing is refused or counted."""
-        return decide(self._policy, actor, action, targets)
+        now = self._clock.now()
+        return decide(self._policy, actor, action, targets, now=now, at_any_time=at_any_time)
 
-    def check(self, actor: Actor, action: str, targets: Sequence[str] = ()) -> Decision:
+    def decide_approval(
+        self, actor: Actor, action: str, targets: Sequence[str] = (), *, requested_by: str
+    ) -> Decision:
+        """Say what would be decided about an approval; nothing is refused or counted."""
+        now = self._clock.now()
+        return decide_approval(self._policy, actor, action, targets, requested_by=requested_by, now=now)
+
+    def check(
+        self, actor: Actor, action: str, targets: Sequence[str] = (), *, at_any_time: bool = False
+    ) -> Decision:
         """Return the decision that lets the actor act, with the approvals it asks for.
+
+        With `at_any_time` windows do not matter.
 
         Raises:
             NotAllowedError: with the text that names the missing grant.
         """
-        return _let_pass(self.decide(actor, action, targets), actor, action, targets)
+        decision = self.decide(actor, action, targets, at_any_time=at_any_time)
+        return _let_pass(decision, actor, action, targets)
 
     def check_approval(
         self, actor: Actor, action: str, targets: Sequence[str] = (), *, requested_by: str
@@ -52,7 +70,7 @@ class Access:
         Raises:
             NotAllowedError: with the text that says why not.
         """
-        decision = decide_approval(self._policy, actor, action, targets, requested_by=requested_by)
+        decision = self.decide_approval(actor, action, targets, requested_by=requested_by)
         return _let_pass(decision, actor, action, targets)
 
 
@@ -80,6 +98,7 @@ def _compile_grant(index: int, grant: "GrantSettings", roles: Mapping[str, str])
         may=tuple(grant.may),
         on=tuple(grant.on),
         approvals=grant.approvals,
+        during=tuple(Window(each.schedule, each.duration, each.timezone) for each in grant.during),
     )
 
 

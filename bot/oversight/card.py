@@ -140,17 +140,17 @@ def _verdict(decision: Decision, subject: str) -> str:
     verb = f"**{subject} may**" if decision.allowed else f"**{subject} may not**"
     if subject == YOU and decision.missing:
         return f"{verb}: {decision.missing}."
-    match decision.reason:
-        case Reason.GRANTED if decision.grant is not None:
-            return f"{verb}: {code(decision.grant.name)}{_approvals(decision.approvals)}."
-        case Reason.ADMINISTRATOR:
-            return f"{verb}, as an administrator."
-        case Reason.OTHER_TARGET:
-            return f"{verb} here: a grant covers the action, but on other things."
-        case Reason.NO_GRANT:
-            return f"{verb}: no grant covers it."
-        case _:
-            return f"{verb}."
+    if decision.grant is not None:
+        return f"{verb}: {code(decision.grant.name)}{_approvals(decision.approvals)}."
+    return f"{verb}{_BECAUSE.get(decision.reason, '')}."
+
+
+_BECAUSE = {
+    Reason.ADMINISTRATOR: ", as an administrator",
+    Reason.OTHER_TARGET: " here: a grant covers the action, but on other things",
+    Reason.CLOSED: " now: a grant covers it, but only at certain times",
+    Reason.NO_GRANT: ": no grant covers it",
+}
 
 
 def _grant_lines(grants: Sequence[Grant] | None) -> Iterator[str]:
@@ -165,7 +165,11 @@ def _grant_lines(grants: Sequence[Grant] | None) -> Iterator[str]:
             *(f"<@{user}>" for user in sorted(grant.users)),
         ]
         named = " ".join(people) or "nobody"
-        yield cut(f"- {named}: {code(grant.name)}{_approvals(grant.approvals)}", _LINE)
+        yield cut(f"- {named}: {code(grant.name)}{_approvals(grant.approvals)}{_during(grant)}", _LINE)
+
+
+def _during(grant: Grant) -> str:
+    return f", while open: {', '.join(code(str(window)) for window in grant.during)}" if grant.during else ""
 
 
 def _approvals(number: int) -> str:

@@ -89,11 +89,13 @@ def parse_since(text: str, *, now: datetime) -> datetime:
         raise InvalidError("Expected a time such as 2h, 7d or 2026-11-20.") from error
 
 
-def answer_access(policy: Policy, action: str, targets: Sequence[str], subject: Actor) -> AccessAnswer:
+def answer_access(
+    policy: Policy, action: str, targets: Sequence[str], subject: Actor, *, now: datetime
+) -> AccessAnswer:
     """Say which grants let people do an action to a thing, and what holds for one of them."""
     grants = policy.grants
     covering = None if grants is None else tuple(grant for grant in grants if _covers(grant, action, targets))
-    decision = decide(policy, subject, action, targets)
+    decision = decide(policy, subject, action, targets, now=now)
     return AccessAnswer(action, targets[0] if targets else "", covering, decision)
 
 

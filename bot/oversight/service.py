@@ -86,7 +86,7 @@ class Oversight:
         if action not in KNOWN_ACTIONS:
             raise InvalidError("Expected an action such as alerts:ack: pick one of those that are offered.")
         targets = (target.strip(),) if target.strip() else ()
-        return answer_access(self._access.policy, action, targets, subject)
+        return answer_access(self._access.policy, action, targets, subject, now=self._clock.now())
 
     async def status(self, *, by: Actor) -> Status:
         """Say how each part of the bot is."""

@@ -1,27 +1,34 @@
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.access.model import (
-    KNOWN_ACTIONS,
-    Grant,
-    Policy,
-    Reason,
-    decide,
-    decide_approval,
-    may_approve,
-)
+from bot.access import model
+from bot.access.model import KNOWN_ACTIONS, Grant, Policy, Reason
+from bot.access.windows import Window
 from bot.core.actor import THE_MACHINE
+from tests.support.clock import NOON
 from tests.support.people import a_person
+
+decide = partial(model.decide, now=NOON)
+decide_approval = partial(model.decide_approval, now=NOON)
+may_approve = partial(model.may_approve, now=NOON)
 
 OPERATORS = "7001"
 ONCALL = "7002"
 
 
-def a_grant(*may, to=OPERATORS, on=("*",), approvals=0, users=(), name="access.grants[0]"):
-    roles = frozenset([to]) if to else frozenset()
+def a_grant(*may, to=OPERATORS, on=("*",), approvals=0, users=(), name="access.grants[0]", during=()):
     return Grant(
-        name=name, roles=roles, users=frozenset(users), may=may or ("*",), on=tuple(on), approvals=approvals
+        name=name,
+        roles=frozenset([to]) if to else frozenset(),
+        users=frozenset(users),
+        may=may or ("*",),
+        on=tuple(on),
+        approvals=approvals,
+        during=tuple(during),
     )
 
 
@@ -226,3 +233,58 @@ def test_any_text_can_be_asked_for(action, on, actor):
 
     assert not decision.allowed
     assert decision.missing.isprintable()
+
+
+OFFICE_HOURS = Window("0 8 * * 1-5", timedelta(hours=9), "Europe/Oslo")
+SATURDAYS = Window("0 9 * * 6", timedelta(hours=6), "Europe/Oslo")
+MONDAY = datetime(2026, 11, 23, 10, tzinfo=UTC)
+
+
+def test_a_grant_that_is_limited_to_a_window_holds_while_it_is_open():
+    policy = a_policy(a_grant("argocd:sync", during=[OFFICE_HOURS]))
+
+    assert decide(policy, operator, "argocd:sync", now=MONDAY).allowed
+    evening = decide(policy, operator, "argocd:sync", ["app:argocd/shop"], now=MONDAY.replace(hour=20))
+
+    assert evening.reason is Reason.CLOSED
+    assert evening.missing == (
+        "`argocd:sync` on `app:argocd/shop` is granted to you only at certain times: "
+        "it opens on Tuesday 24 November 2026 at 08:00 (Europe/Oslo)"
+    )
+
+
+def test_a_window_on_one_thing_is_not_opened_by_a_grant_on_everything():
+    policy = a_policy(
+        a_grant("argocd:*"), a_grant("argocd:sync", on=["project:prod-*"], during=[OFFICE_HOURS])
+    )
+    evening = MONDAY.replace(hour=20)
+
+    assert not decide(policy, operator, "argocd:sync", ["project:prod-eu"], now=evening).allowed
+    assert decide(policy, operator, "argocd:sync", ["project:lab"], now=evening).allowed
+    assert decide(policy, operator, "argocd:refresh", ["project:prod-eu"], now=evening).allowed
+
+
+def test_of_the_grants_with_windows_only_those_count_that_are_open():
+    policy = a_policy(
+        a_grant("argocd:sync", during=[OFFICE_HOURS], approvals=0, name="week"),
+        a_grant("argocd:sync", during=[SATURDAYS], approvals=2, name="weekend"),
+    )
+
+    assert decide(policy, operator, "argocd:sync", now=MONDAY).approvals == 0
+    assert decide(policy, operator, "argocd:sync", now=NOON).approvals == 2
+    closed = decide(policy, operator, "argocd:sync", now=NOON + timedelta(days=1))
+    assert closed.reason is Reason.CLOSED
+    assert "Monday 23 November 2026 at 08:00" in closed.missing
+
+
+def test_what_ends_something_is_allowed_at_any_time():
+    policy = a_policy(a_grant("argocd:*", during=[OFFICE_HOURS]))
+
+    assert decide(policy, operator, "argocd:terminate", now=NOON, at_any_time=True).allowed
+
+
+def test_nobody_approves_while_the_window_is_closed():
+    policy = a_policy(a_grant("argocd:*", during=[OFFICE_HOURS], approvals=1))
+
+    assert may_approve(policy, operator, "argocd:sync", requested_by="1", now=MONDAY)
+    assert not may_approve(policy, operator, "argocd:sync", requested_by="1", now=NOON)

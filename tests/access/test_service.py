@@ -1,10 +1,14 @@
+from datetime import timedelta
+
 import pytest
+from pydantic import ValidationError
 
 from bot.access.model import Grant, Policy
 from bot.access.service import Access, compile_policy
-from bot.access.settings import AccessSettings, GrantSettings
+from bot.access.settings import AccessSettings, GrantSettings, WindowSettings
 from bot.core.errors import InvalidError, NotAllowedError
 from bot.telemetry.metrics import REGISTRY
+from tests.support.clock import ManualClock
 from tests.support.people import a_person
 
 USER = "81384788765712384"
@@ -85,3 +89,36 @@ def test_an_unknown_role_name_is_refused_with_those_that_are_known():
 
 def test_no_access_section_is_no_policy():
     assert compile_policy(None, {}) == Policy(None)
+
+
+def test_a_configured_window_opens_by_the_clock_of_the_service():
+    during = [{"schedule": "0 8 * * 1-5", "duration": "9h", "timezone": "Europe/Oslo"}]
+    grants = [{"users": [USER], "may": ["argocd:*"], "during": during}]
+    clock = ManualClock()
+    access = Access(compile_policy(AccessSettings.model_validate({"grants": grants}), {}), clock)
+    ada = a_person(user=USER)
+
+    with pytest.raises(NotAllowedError, match="it opens on Monday 23 November 2026 at 08:00"):
+        access.check(ada, "argocd:sync", ["app:argocd/shop"])
+    assert access.check(ada, "argocd:terminate", ["app:argocd/shop"], at_any_time=True).allowed
+    clock.advance(timedelta(days=2))
+    assert access.check(ada, "argocd:sync", ["app:argocd/shop"]).allowed
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        ({"schedule": "8 o'clock", "duration": "1h"}, "five fields of cron"),
+        ({"schedule": "0 0 0 8 * *", "duration": "1h"}, "five fields of cron"),
+        ({"schedule": "0 8 30 2 *", "duration": "1h"}, "an opening at some time"),
+        ({"schedule": "0 8 * * *", "duration": "0h"}, "more than nothing"),
+        ({"schedule": "0 8 * * *", "duration": "1h", "timezone": "Oslo"}, "Europe/Berlin"),
+    ],
+)
+def test_a_window_that_makes_no_sense_is_refused(window, expected):
+    with pytest.raises(ValidationError, match=expected):
+        WindowSettings.model_validate(window)
+
+
+def test_labels_are_targets():
+    assert GrantSettings.model_validate({"may": ["argocd:sync"], "on": ["label:team=web*"]}).on

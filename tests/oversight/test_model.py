@@ -35,20 +35,22 @@ def test_what_is_no_moment_is_refused(text):
 
 
 def test_those_grants_count_that_cover_action_and_thing():
-    answer = answer_access(Policy((OPERATORS, EVERYBODY)), "alerts:show", ("channel:alerts",), a_person())
+    answer = answer_access(
+        Policy((OPERATORS, EVERYBODY)), "alerts:show", ("channel:alerts",), a_person(), now=NOON
+    )
     assert answer.grants == (EVERYBODY,)
     assert answer.decision.reason is Reason.NO_GRANT
 
 
 def test_the_decision_is_that_of_the_door():
     policy = Policy((OPERATORS, EVERYBODY))
-    answer = answer_access(policy, "alerts:ack", ("channel:critical",), a_person(roles=["7"]))
+    answer = answer_access(policy, "alerts:ack", ("channel:critical",), a_person(roles=["7"]), now=NOON)
     assert answer.grants == (OPERATORS,)
     assert answer.decision.grant is OPERATORS
     assert answer.decision.approvals == 1
 
 
 def test_without_a_policy_there_are_no_grants_to_show():
-    answer = answer_access(Policy(None), "alerts:ack", (), a_person(administrator=True))
+    answer = answer_access(Policy(None), "alerts:ack", (), a_person(administrator=True), now=NOON)
     assert answer.grants is None
     assert answer.decision.reason is Reason.ADMINISTRATOR
