@@ -1,6 +1,6 @@
 """The tables of incidents and their alerts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -110,6 +110,8 @@ destination = Table(
 )
 Index("ix_destination_channel", destination.c.channel, destination.c.incident)
 
+_MOST_IN_A_STATEMENT = 100
+"""Incidents: reading more at a time would hold up webhooks for long."""
 _WORST_FIRST = (incident.c.closed_at.is_not(None), incident.c.severity.desc(), incident.c.number.desc())
 
 
@@ -184,14 +186,16 @@ _incident = select(incident).where(incident.c.number == bindparam("_number"))
 async def list_incidents(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Incident]:
     """Return incidents with their alerts: open ones first, of these the worst, then the newest."""
     rows = await tx.execute(select(incident).where(*_conditions(wanted)).order_by(*_WORST_FIRST).limit(limit))
-    return [await _complete(tx, row) for row in rows.all()]
+    return await _complete_all(tx, rows.all())
 
 
 async def get_incidents(tx: Transaction, numbers: Sequence[IncidentNumber]) -> list[Incident]:
     """Return incidents in the order of their numbers given; absent ones are left out."""
-    rows = await tx.execute(select(incident).where(incident.c.number.in_(numbers)))
-    found = {row.number: row for row in rows.all()}
-    return [await _complete(tx, found[number]) for number in numbers if number in found]
+    found: dict[int, Incident] = {}
+    for some in _parts(numbers):
+        rows = await tx.execute(select(incident).where(incident.c.number.in_(some)))
+        found.update((each.number, each) for each in await _complete_all(tx, rows.all()))
+    return [found[number] for number in numbers if number in found]
 
 
 async def list_of_source(tx: Transaction, source: str) -> list[Incident]:
@@ -205,8 +209,20 @@ async def list_of_source(tx: Transaction, source: str) -> list[Incident]:
     )
     found: list[Incident] = []
     for wanted in (_is_open, _by_hand & ~_is_open & is_latest):
-        found += await _complete_all(tx, (incident.c.source == source) & wanted)
+        rows = await tx.execute(select(incident).where(incident.c.source == source, wanted))
+        found += await _complete_all(tx, rows.all())
     return sorted(found, key=lambda each: each.number)
+
+
+async def list_changes(tx: Transaction, numbers: Sequence[IncidentNumber]) -> dict[IncidentNumber, datetime]:
+    """Return when something was last told of open incidents."""
+    changes: dict[IncidentNumber, datetime] = {}
+    for some in _parts(numbers):
+        rows = await tx.execute(
+            select(incident.c.number, incident.c.changed_at).where(incident.c.number.in_(some), _is_open)
+        )
+        changes.update((IncidentNumber(row.number), row.changed_at) for row in rows)
+    return changes
 
 
 async def list_receivers(tx: Transaction, source: str) -> frozenset[str]:
@@ -467,18 +483,24 @@ async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
     return _incident_of(row, alerts, shown)
 
 
-async def _complete_all(tx: Transaction, wanted: ColumnElement[bool]) -> list[Incident]:
-    """Return incidents with one statement for each table, however many they are."""
-    rows = (await tx.execute(select(incident).where(wanted))).all()
+async def _complete_all(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Incident]:
+    """Return incidents with few statements, however many they are."""
     alerts: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
-    for row in await tx.execute(select(alert).join(incident).where(wanted)):
-        alerts[row.incident].append(row)
     shown: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
-    for row in await tx.execute(
-        select(destination).join(incident).where(wanted).order_by(destination.c.position)
-    ):
-        shown[row.incident].append(row)
+    for some in _parts(list(alerts)):
+        for row in await tx.execute(select(alert).where(alert.c.incident.in_(some))):
+            alerts[row.incident].append(row)
+        for row in await tx.execute(
+            select(destination).where(destination.c.incident.in_(some)).order_by(destination.c.position)
+        ):
+            shown[row.incident].append(row)
     return [_incident_of(row, alerts[row.number], shown[row.number]) for row in rows]
+
+
+def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield as many at a time as fit into a statement."""
+    for start in range(0, len(numbers), _MOST_IN_A_STATEMENT):
+        yield numbers[start : start + _MOST_IN_A_STATEMENT]
 
 
 def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[Any]]) -> Incident:
