@@ -1,24 +1,25 @@
 """Asks each Alertmanager what is true, and corrects what we believe.
 
-Nothing is asked while a transaction is open. What was heard is applied in one,
-by decisions over what is stored at that moment, so a delivery that came in
-between is never undone by a list that is older than it.
+Nothing is asked while a transaction is open. What is believed is read before
+Alertmanager is asked, and decided upon before a transaction begins; what has
+changed here meanwhile is newer than the list and left to the next one, so that
+no list ever undoes a delivery or a click.
 """
 
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn, ParamSpec, Protocol, TypeVar
 
 import aiohttp
 import structlog
 
 from bot.alerts import store
 from bot.alerts.intake import Intake, entry_of
-from bot.alerts.model import Incident, State
+from bot.alerts.model import Incident, IncidentNumber, State
 from bot.alerts.muting import set_muting
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import Silence, Snapshot, Unreachable
@@ -47,8 +48,13 @@ from bot.database.engine import Database, Transaction
 from bot.database.facts import find_fact, forget_fact, set_fact
 from bot.telemetry import metrics
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 log = structlog.get_logger(__name__)
 
+_DECIDED_APART: Final = 500
+"""Longer lists are compared in a thread, so that no webhook waits for them."""
 _JITTER: Final = 0.1
 """How much chance adds to the wait, so that several bots do not ask in step."""
 
@@ -69,6 +75,16 @@ class Follow(Protocol):
     ) -> None:
         """Note what is listed, as of before `taken_at`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Believed:
+    """What we believe of a source before it is asked."""
+
+    at: datetime
+    incidents: Mapping[IncidentNumber, Incident]
+    receivers: frozenset[str]
+    memory: Memory
 
 
 class Poll:
@@ -116,12 +132,14 @@ class Poll:
         asked_at = self._clock.now()
         if self._memory is None:
             self._memory = await self._remembered()
+        believed = await self._believed(asked_at)
         heard = await self.cluster.look()
-        if isinstance(heard, Snapshot) and await self._wants_groups(heard, self._memory):
+        if isinstance(heard, Snapshot) and await _apart(heard, self._wants_groups, believed, heard):
             heard = await self.cluster.look_at_groups(heard)
         silences = await self._silences() if isinstance(heard, Snapshot) else None
+        decisions, memory = await _apart(heard, self._decide, believed, heard)
         async with self._database.transaction() as tx:
-            memory = await self._apply(tx, heard, self._memory)
+            memory = await self._apply(tx, believed, decisions, memory)
             if silences is not None:
                 await self._follow(tx, self._source, silences, taken_at=asked_at)
             await self._note_health(tx, heard, memory)
@@ -133,11 +151,34 @@ class Poll:
             known = await find_fact(tx, self._urls_fact)
         return Memory(own_urls=frozenset(json.loads(known)) if known else frozenset())
 
-    async def _wants_groups(self, heard: Snapshot, memory: Memory) -> bool:
+    async def _believed(self, at: datetime) -> "_Believed":
         async with self._database.reading() as tx:
             ours = await store.list_of_source(tx, self._source)
             receivers = await store.list_receivers(tx, self._source)
-        return wants_groups(ours, heard, memory, source=self._source, receivers=receivers)
+        return _Believed(at, {each.number: each for each in ours}, receivers, self._memory or Memory())
+
+    def _wants_groups(self, believed: "_Believed", heard: Snapshot) -> bool:
+        return wants_groups(
+            tuple(believed.incidents.values()),
+            heard,
+            believed.memory,
+            source=self._source,
+            receivers=believed.receivers,
+        )
+
+    def _decide(
+        self, believed: "_Believed", heard: Snapshot | Unreachable
+    ) -> tuple[tuple[Decision, ...], Memory]:
+        ours = tuple(believed.incidents.values())
+        return reconcile(
+            ours,
+            heard,
+            believed.memory,
+            source=self._source,
+            now=self._clock.now(),
+            mutings={each.number: each.muting for each in ours if each.muting is not None},
+            receivers=believed.receivers,
+        )
 
     async def _silences(self) -> tuple[Silence, ...] | None:
         try:
@@ -146,32 +187,46 @@ class Poll:
             log.warning("silences_not_listed", source=self._source, why=str(error))
             return None
 
-    async def _apply(self, tx: Transaction, heard: Snapshot | Unreachable, before: Memory) -> Memory:
-        ours = {each.number: each for each in await store.list_of_source(tx, self._source)}
-        decisions, memory = reconcile(
-            tuple(ours.values()),
-            heard,
-            before,
-            source=self._source,
-            now=self._clock.now(),
-            mutings={each.number: each.muting for each in ours.values() if each.muting is not None},
-            receivers=await store.list_receivers(tx, self._source),
-        )
+    async def _apply(
+        self, tx: Transaction, believed: "_Believed", decisions: Iterable[Decision], memory: Memory
+    ) -> Memory:
+        changed: set[IncidentNumber] = set()
         for decision in decisions:
             log.info("incident_reconciled", source=self._source, decision=type(decision).__name__)
-            await self._follow_up(tx, decision)
-        if memory.own_urls != before.own_urls:
+            await self._follow_up(tx, decision, believed, changed)
+        if memory.own_urls != believed.memory.own_urls:
             await set_fact(tx, self._urls_fact, json.dumps(sorted(memory.own_urls)))
-        return memory
+        return await self._without_news(tx, believed, memory, but=changed)
 
-    async def _follow_up(self, tx: Transaction, decision: Decision) -> None:
+    async def _without_news(
+        self, tx: Transaction, believed: "_Believed", memory: Memory, *, but: set[IncidentNumber]
+    ) -> Memory:
+        """Forget the absences of what was told of since: they are to be counted from the beginning."""
+        numbers = {number for number, _ in memory.absences}
+        changed_at = await store.list_changes(tx, sorted(numbers))
+        return replace(
+            memory,
+            absences={
+                (number, fingerprint): absence
+                for (number, fingerprint), absence in memory.absences.items()
+                if number in but or changed_at.get(number) == believed.incidents[number].changed_at
+            },
+        )
+
+    async def _follow_up(
+        self, tx: Transaction, decision: Decision, believed: "_Believed", changed: set[IncidentNumber]
+    ) -> None:
+        """Apply a decision, unless what it is about has changed; `changed` are those that it may have."""
         if isinstance(decision, Opened):
-            await self._open(tx, decision)
+            await self._open(tx, decision, believed)
             return
-        # Not as it was loaded: an earlier decision of this poll may have changed it.
         incident = await store.find_incident(tx, decision.number)
         if incident is None or not incident.is_open:
             return
+        if incident.number not in changed and incident != believed.incidents[incident.number]:
+            log.info("incident_changed_meanwhile", incident=incident.number)
+            return
+        changed.add(incident.number)
         match decision:
             case Corrected(told=told):
                 await self._intake.tell(tx, incident, told)
@@ -184,9 +239,12 @@ class Poll:
             case SeenAgain() if incident.state is State.UNKNOWN:
                 await self._change(tx, incident, replace(incident, state=State.FIRING, unknown_since=None))
 
-    async def _open(self, tx: Transaction, decision: Opened) -> None:
+    async def _open(self, tx: Transaction, decision: Opened, believed: "_Believed") -> None:
         told = decision.told
         before = await store.find_latest(tx, told)
+        if before is not None and before.changed_at >= believed.at:
+            # It was told of while we asked.
+            return
         if before is not None and not before.is_open and before.closing is not None:
             firing = {alert.fingerprint for alert in before.firing}
             if firing.issuperset(alert.fingerprint for alert in told.firing):
@@ -309,6 +367,15 @@ class Polling:
             return self._every() * (1 + _JITTER * self._chance())
 
         return Loop(f"poll {name}", step, longest_wait=timedelta(days=1))
+
+
+async def _apart(
+    heard: Snapshot | Unreachable, decide: Callable[P, T], *arguments: P.args, **named: P.kwargs
+) -> T:
+    """Decide over what was heard, beside the event loop where that takes long."""
+    if isinstance(heard, Snapshot) and sum(len(view.alerts) for view in heard.views) > _DECIDED_APART:
+        return await asyncio.to_thread(decide, *arguments, **named)
+    return decide(*arguments, **named)
 
 
 def backend_of(source: str) -> str:

@@ -1,5 +1,6 @@
 """What is believed of a real Alertmanager that says nothing by itself."""
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,8 +10,10 @@ import pytest
 
 from bot.alerts.card import state_word
 from bot.alerts.model import IncidentNumber, State
-from bot.alerts.polling import Poll
+from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.alerts.polling import Poll, Polling
 from bot.alerts.showing import REMIND
+from bot.core.tasks import running
 from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import OPERATORS, Rooms, a_route, open_rooms
 from tests.support.peers import a_posted_alert, a_running_peer
@@ -221,3 +224,174 @@ async def test_while_nobody_answers_it_is_unknown_and_told_once(tmp_path, watch)
                 assert (await ours.first()).unknown_since is None
                 assert ours.poll.status.ok
                 assert ours.told == ["An Alertmanager does not answer", "An Alertmanager answers again"]
+
+
+class Interrupted:
+    """An Alertmanager during whose answer something happens."""
+
+    def __init__(self, cluster, happens):
+        self.name = cluster.name
+        self._cluster = cluster
+        self._happens = happens
+
+    async def look(self):
+        heard = await self._cluster.look()
+        await self._happens()
+        return heard
+
+    def __getattr__(self, name):
+        return getattr(self._cluster, name)
+
+
+async def test_what_is_delivered_while_it_is_asked_is_newer_than_its_list(real, watch):
+    await real.post(a_posted_alert())
+    async with watch(real.url) as ours:
+        fires = await delivered(real)
+        await ours.rooms.receive(fires)
+        await ours.look()
+        await real.post(a_posted_alert(until=datetime.now(UTC)))
+        ours.rooms.clock.advance(LONG_ENOUGH)
+        await ours.look()
+        again = fires.replace(b'"severity": "warning"', b'"severity": "critical"')
+        ours.poll.cluster = Interrupted(ours.poll.cluster, lambda: ours.rooms.receive(again))
+        await ours.look()
+        assert (await ours.first()).is_open, "it was told of since"
+        ours.poll.cluster = ours.silencing.cluster()
+        await ours.look()
+        assert (await ours.first()).is_open, "its absence is counted from the beginning"
+        await ours.look()
+        assert not (await ours.first()).is_open
+
+
+async def test_a_silence_made_while_it_is_asked_is_not_taken_back(real, watch):
+    await real.post(a_posted_alert())
+    async with watch(real.url) as ours:
+        await ours.rooms.receive(await delivered(real))
+        await ours.look()
+
+        async def silence():
+            silences = ours.silencing.silences
+            draft = await silences.propose(IncidentNumber(1), by=ADA)
+            await silences.create((await silences.preview(draft, by=ADA)).token, by=ADA)
+
+        ours.poll.cluster = Interrupted(ours.poll.cluster, silence)
+        await ours.look()
+        assert (await ours.first()).is_muted
+
+
+async def test_what_opens_while_it_is_asked_is_not_opened_again(real, watch):
+    await real.post(a_posted_alert())
+    async with watch(real.url) as ours:
+        await ours.rooms.receive(await delivered(real))
+        disk = {"alertname": "DiskFull", "namespace": "db"}
+        await real.post(a_posted_alert("DiskFull", namespace="db"))
+        await ours.look()
+        told = await delivered(real, group=disk)
+        over = told.replace(b'"firing"', b'"resolved"').replace(b"0001-01-01", b"2096-01-01")
+        ours.poll.cluster = Interrupted(ours.poll.cluster, lambda: ours.rooms.receive(told, over))
+        await ours.look()
+        assert await ours.rooms.actions() == ["alerts:opened", "alerts:opened", "alerts:resolved"]
+
+
+class Asked:
+    """Polls of several Alertmanagers as the configuration has them, and which were asked."""
+
+    def __init__(self, rooms, session, urls):
+        self.rooms = rooms
+        self.urls = urls
+        self.told: asyncio.Queue[str] = asyncio.Queue()
+        self.polling = Polling(
+            self._settings, lambda: self.every, self._make, session, clock=rooms.clock, chance=lambda: 0.0
+        )
+        self.every = timedelta(hours=1)
+
+    def _settings(self):
+        return [
+            AlertmanagerSettings.model_validate({"name": name, "urls": [url]})
+            for name, url in self.urls.items()
+        ]
+
+    def _make(self, cluster):
+        rooms = self.rooms
+        return Poll(
+            cluster,
+            rooms.database,
+            rooms.intake,
+            rooms.showing,
+            clock=rooms.clock,
+            post=_nobody,
+            follow=self._follow,
+        )
+
+    async def _follow(self, tx, source, listed, *, taken_at):
+        del listed, taken_at
+        tx.after_commit(lambda: self.told.put_nowait(source))
+
+    async def next(self):
+        async with asyncio.timeout(10):
+            return await self.told.get()
+
+    def is_known_to_be(self, source):
+        return REGISTRY.get_sample_value("the_machine_backend_up", {"backend": f"alertmanager:{source}"})
+
+
+async def _nobody(*_arguments, **_named):
+    """Tell nobody."""
+
+
+@pytest.fixture
+async def asked(database, real):
+    rooms = await open_rooms(database)
+    async with aiohttp.ClientSession() as session:
+        made = Asked(rooms, session, {"first": real.url})
+        async with running([made.polling.run()]):
+            yield made
+
+
+async def test_each_is_asked_when_it_begins_and_when_it_is_woken(asked):
+    assert await asked.next() == "first"
+    asked.polling.wake()
+    assert await asked.next() == "first"
+
+
+async def test_one_that_is_added_is_asked_at_once_and_the_others_remember(asked, real):
+    assert await asked.next() == "first"
+    before = asked.polling.clusters["first"]
+    asked.urls = {"first": real.url, "second": real.url}
+    asked.polling.change()
+    assert {await asked.next(), await asked.next()} == {"first", "second"}
+    assert asked.polling.clusters["first"] is before
+    assert [line.text for line in asked.polling.status] == ["0 alerts fire there", "0 alerts fire there"]
+
+
+async def test_one_that_is_taken_out_is_asked_no_more(asked, real):
+    asked.urls = {"first": real.url, "second": real.url}
+    asked.polling.change()
+    assert {await asked.next(), await asked.next()} <= {"first", "second"}
+    asked.urls = {"second": real.url}
+    asked.polling.change()
+    while await asked.next() != "second" or not asked.told.empty():
+        pass
+    asked.polling.wake()
+    assert await asked.next() == "second"
+    assert asked.told.empty()
+    assert (asked.is_known_to_be("first"), asked.is_known_to_be("second")) == (None, 1)
+
+
+async def test_one_that_moves_is_asked_at_its_new_address(asked):
+    assert await asked.next() == "first"
+    before = asked.polling.clusters["first"]
+    asked.urls = {"first": f"http://127.0.0.1:{free_port()}"}
+    asked.polling.change()
+    assert asked.polling.clusters["first"] is not before
+    assert [line.text for line in asked.polling.status] == ["not asked yet"]
+
+
+async def test_without_any_nobody_is_asked_until_there_is_one(asked, real):
+    assert await asked.next() == "first"
+    asked.urls = {}
+    asked.polling.change()
+    assert asked.polling.status == []
+    asked.urls = {"late": real.url}
+    asked.polling.change()
+    assert await asked.next() == "late"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import backlog, giant, inbox, latency, lifetime, outage, storm, sustained
+from tests.bench import backlog, demo, giant, inbox, latency, lifetime, outage, poll, storm, sustained
 from tests.bench.figures import Figure, Verdict, print_table
 from tests.bench.system import Place, places
 
@@ -60,8 +60,16 @@ def _giant(run: Run) -> Iterator[AsyncIterator[Figure]]:
     return (giant.measure(place, run.folder) for place in run.places)
 
 
+def _poll(run: Run) -> Iterator[AsyncIterator[Figure]]:
+    return (poll.measure(place) for place in run.places)
+
+
 def _storm(run: Run) -> Iterator[AsyncIterator[Figure]]:
     return (storm.measure(place, run.folder) for place in run.places)
+
+
+def _demo(_run: Run) -> Iterator[AsyncIterator[Figure]]:
+    yield demo.measure()
 
 
 BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
@@ -72,7 +80,9 @@ BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "outage": _outage,
     "backlog": _backlog,
     "giant": _giant,
+    "poll": _poll,
     "storm": _storm,
+    "demo": _demo,
 }
 
 
