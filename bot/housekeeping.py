@@ -12,24 +12,30 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
-from bot.alerts.kinds import INCIDENT
+from bot.alerts.kinds import INCIDENT, TIMELINE
 from bot.alerts.settings import RetentionSettings
 from bot.alerts.silences import store as silences_store
 from bot.alerts.storm import store as storm_store
 from bot.cards import store as cards_store
 from bot.cards.notices import store as notices_store
 from bot.cards.store import Cards
+from bot.cards.threads import store as threads_store
 from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
 from bot.database.engine import Database, Transaction
 from bot.journal.card import render_head
 from bot.journal.model import PostedHead
 from bot.journal.service import Journal
+from bot.operations import store as operations_store
+from bot.operations.life import PREVIEW_LASTS
+from bot.operations.sources import OPERATION
 from bot.timers.service import Timers
 
 HEAD = "journal-head"
 
 _BATCH = 500
+_FORGOTTEN_WITH_THEIRS = (INCIDENT, TIMELINE, OPERATION)
+"""Kinds of cards that are forgotten together with what they show."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +87,9 @@ class Housekeeping:
             "incidents": await self._all(
                 lambda tx: _forget_incidents(tx, closed_before=now - retention.incidents)
             ),
+            "operations": await self._all(
+                lambda tx: _forget_operations(tx, ended_before=now - retention.incidents)
+            ),
             "deliveries": await self._all(
                 lambda tx: inbox_store.purge(
                     tx,
@@ -98,9 +107,10 @@ class Housekeeping:
         }
         async with self._database.transaction() as tx:
             await silences_store.purge_drafts(tx, now=now)
+            await operations_store.purge_previews(tx, before=now - PREVIEW_LASTS)
             await storm_store.purge(tx, settled_before=now - retention.incidents)
             await notices_store.purge(tx, before=now - retention.incidents)
-            await cards_store.purge(tx, untouched_since=now - retention.incidents, but=INCIDENT)
+            await cards_store.purge(tx, untouched_since=now - retention.incidents, but=_FORGOTTEN_WITH_THEIRS)
         if any(forgotten.values()):
             log.info("old_rows_forgotten", **forgotten)
 
@@ -118,8 +128,17 @@ class Housekeeping:
 async def _forget_incidents(tx: Transaction, *, closed_before: datetime) -> int:
     """Forget incidents and their cards together: one that stays open for months keeps its message."""
     numbers = await alerts_store.purge(tx, closed_before=closed_before, limit=_BATCH)
-    await cards_store.forget(tx, INCIDENT, [str(number) for number in numbers])
+    keys = [str(number) for number in numbers]
+    await threads_store.forget_cards(tx, await threads_store.forget(tx, INCIDENT, keys))
+    await cards_store.forget(tx, INCIDENT, keys)
     return len(numbers)
+
+
+async def _forget_operations(tx: Transaction, *, ended_before: datetime) -> int:
+    """Forget operations and their cards together: one that runs for months keeps its message."""
+    ids = await operations_store.purge(tx, ended_before=ended_before, limit=_BATCH)
+    await cards_store.forget(tx, OPERATION, ids)
+    return len(ids)
 
 
 class HeadCards:

@@ -135,17 +135,27 @@ class Cards:
             tx.after_commit(self._on_change)
 
 
-async def count_due(tx: Transaction) -> dict[int, int]:
-    """Return how many cards wait, for each channel for which some do."""
-    counted = select(card.c.posted_in, func.count().label("due")).where(_is_due).group_by(card.c.posted_in)
+async def count_due(tx: Transaction, *, but: Collection[str] = ()) -> dict[int, int]:
+    """Return how many cards wait, for each channel for which some do; some kinds may be left out."""
+    counted = (
+        select(card.c.posted_in, func.count().label("due"))
+        .where(_is_due, card.c.kind.not_in(but))
+        .group_by(card.c.posted_in)
+    )
     return {int(row.posted_in): int(row.due) for row in await tx.execute(counted)}
 
 
-async def count_waiting(tx: Transaction, *, now: datetime) -> dict[int, int]:
+async def count_due_of(tx: Transaction, kinds: Collection[str]) -> int:
+    """Return how many cards of these kinds wait."""
+    counted = select(func.count()).select_from(card).where(_is_due, card.c.kind.in_(kinds))
+    return int((await tx.execute(counted)).scalar_one())
+
+
+async def count_waiting(tx: Transaction, *, now: datetime, but: Collection[str] = ()) -> dict[int, int]:
     """Return how many cards wait to be created, for each channel; those put aside are left out."""
     counted = (
         select(card.c.posted_in, func.count().label("waiting"))
-        .where(_is_due, card.c.state != CardState.LIVE, _may_be_tried(now))
+        .where(_is_due, card.c.state != CardState.LIVE, card.c.kind.not_in(but), _may_be_tried(now))
         .group_by(card.c.posted_in)
     )
     return {int(row.posted_in): int(row.waiting) for row in await tx.execute(counted)}
@@ -216,6 +226,17 @@ async def list_due(
     return [_card(row) for row in rows]
 
 
+async def list_due_of(tx: Transaction, kinds: Collection[str], *, now: datetime, limit: int) -> list[Card]:
+    """Return the cards of these kinds that are to be brought into agreement next, wherever they are."""
+    rows = await tx.execute(
+        select(card)
+        .where(_is_due, _may_be_tried(now), card.c.kind.in_(kinds))
+        .order_by(card.c.touched_at, card.c.id)
+        .limit(limit)
+    )
+    return [_card(row) for row in rows]
+
+
 async def find_next_retry(tx: Transaction, channel_id: int) -> datetime | None:
     """Return when the next card of a channel may be tried again."""
     moment: datetime | None = (
@@ -237,6 +258,15 @@ async def find_card(tx: Transaction, kind: str, key: str, channel_id: int) -> Ca
         )
     ).first()
     return _card(row) if row else None
+
+
+async def list_shown(tx: Transaction, names: Collection[tuple[str, str]]) -> list[Card]:
+    """Return the cards that Discord shows, of these kinds and keys."""
+    wanted = [and_(card.c.kind == kind, card.c.key == key) for kind, key in names]
+    if not wanted:
+        return []
+    rows = await tx.execute(select(card).where(or_(*wanted), card.c.message_id.is_not(None)))
+    return [_card(row) for row in rows]
 
 
 async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: datetime) -> bool | None:
@@ -341,9 +371,9 @@ async def send_again(tx: Transaction, *, touched_since: datetime) -> None:
     )
 
 
-async def purge(tx: Transaction, *, untouched_since: datetime, but: str) -> int:
-    """Forget cards that agree and that nobody touched for long, except of one kind; the messages stay."""
-    old = and_(card.c.touched_at < untouched_since, ~_is_due, card.c.kind != but)
+async def purge(tx: Transaction, *, untouched_since: datetime, but: Collection[str]) -> int:
+    """Forget cards that agree and that nobody touched for long, except of some kinds; the messages stay."""
+    old = and_(card.c.touched_at < untouched_since, ~_is_due, card.c.kind.not_in(but))
     return (await tx.execute(card.delete().where(old))).rowcount
 
 

@@ -5,7 +5,7 @@ What may become of it is decided in `bot.operations.life`.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NewType
 
@@ -98,6 +98,18 @@ class Plan:
     """What access decides for reading all of it; empty: whoever sees the card may."""
     min_approvals: int = 0
     """How many others must approve whatever the grants say."""
+    changes: bool = True
+    """Whether it changes something when it succeeds; a dry run does not."""
+
+
+def wish_label(plan: Plan, what: str) -> str:
+    """Return what the button is called by which somebody asks for this."""
+    return plan.cancel_label or "Cancel" if what == CANCEL else what.replace("-", " ").capitalize()
+
+
+def wish_action(plan: Plan, what: str) -> str:
+    """Return what access decides for asking for this."""
+    return (plan.cancel_action if what == CANCEL else "") or plan.action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +123,7 @@ class Progress:
     step: str = ""
     """Plain: `wave 2 of 3`."""
     body: tuple[str, ...] = ()
-    """Lines of safe markup in place of the plan's end: what it waits for, what failed with its message."""
+    """Lines of safe markup under the plan's: what it waits for, what failed with its own message."""
     counts: str = ""
     """Plain: `9 of 14 resources done · 0 failed`."""
     outcome: str = ""
@@ -120,6 +132,11 @@ class Progress:
     """Words of [a-z-] for further buttons, which the conductor's `act` understands: `discard`."""
     memory: Mapping[str, Any] = field(default_factory=dict)
     """Small JSON that the next look is given: the fraction before, the number of retries."""
+
+    def __post_init__(self) -> None:
+        """Refuse what nobody can see in another system."""
+        if not (self.state.is_running or self.state.is_final):
+            raise ValueError(f"an operation that was begun is not {self.state.value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +156,17 @@ class Wish:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an operation is to end that may have begun already without our knowing."""
+
+    state: State
+    outcome: str
+    """Safe markup."""
+    by: Actor | None = None
+    """Who wants it; None: it follows from something."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """What somebody asked of another system, and what is known of it."""
@@ -151,6 +179,7 @@ class Operation:
     asked_at: datetime
     channel_id: int
     """Where its card belongs."""
+    confirmed_at: datetime | None = None
     expires_at: datetime | None = None
     """When the preview, or the wait for approvals, is over."""
     approvals_needed: int = 0
@@ -163,8 +192,8 @@ class Operation:
     """When the conductor was last asked to start it."""
     accepted_at: datetime | None = None
     """When it was first known that the other system has it."""
-    abandoned: str = ""
-    """Why it is not to be started after all: it ends, unless the other system has it already."""
+    abandoned: Ending | None = None
+    """It is not to be started after all, and ends so unless the other system has it already."""
     wish: Wish | None = None
     """What it was asked for and has not been told yet."""
     note: str = ""
@@ -183,3 +212,19 @@ class Operation:
     def memory(self) -> Mapping[str, Any]:
         """What the conductor wanted to be reminded of."""
         return self.progress.memory if self.progress is not None else {}
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether the other system may have been told of it."""
+        return self.attempts > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationPolicy:
+    """What the configuration says about operations."""
+
+    channel_id: int | None = None
+    """Where cards go; None: where it was asked."""
+    approvals_expire: timedelta = timedelta(minutes=30)
+    start_within: timedelta = timedelta(minutes=10)
+    """What could not be started for so long is not started any more."""

@@ -206,9 +206,9 @@ async def test_cards_of_long_ago_are_forgotten_unless_they_wait(database, clock,
     card = await want("young")
     await run(store.mark_live, card.id, message_id=6, version=1)
     assert (
-        await run(store.purge, untouched_since=NOON + MINUTE, but=(await one(database, "agrees")).kind) == 0
+        await run(store.purge, untouched_since=NOON + MINUTE, but=[(await one(database, "agrees")).kind]) == 0
     )
-    assert await run(store.purge, untouched_since=NOON + MINUTE, but="another kind") == 1
+    assert await run(store.purge, untouched_since=NOON + MINUTE, but=["another kind"]) == 1
     assert await one(database, "agrees") is None
     assert await one(database, "waits") is not None
     assert await one(database, "young") is not None
