@@ -22,6 +22,7 @@ from pydantic import (
 
 from bot.core.durations import EXPECTED, format_duration, parse_duration
 from bot.core.errors import InvalidError
+from bot.core.matchers import parse_matchers
 
 
 class Section(BaseModel):
@@ -91,6 +92,16 @@ def _http_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _matchers(text: str) -> str:
+    try:
+        found = parse_matchers(text)
+    except InvalidError as error:
+        raise ValueError(str(error)) from error
+    if not found:
+        raise ValueError('expected a matcher such as severity="critical"')
+    return text
+
+
 def _not_blank(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("expected a value that is not empty")
@@ -121,6 +132,9 @@ HttpUrl = Annotated[
     str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "pattern": "^https?://"})
 ]
 """An address without credentials in it and without a slash at its end."""
+
+MatcherText = Annotated[str, AfterValidator(_matchers)]
+"""A condition over labels in Alertmanager's syntax, as it was written."""
 
 Secret = Annotated[SecretStr, AfterValidator(_not_blank)]
 """A value that no log and no message shows."""

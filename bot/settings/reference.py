@@ -4,6 +4,7 @@ import json
 import typing
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
@@ -103,6 +104,7 @@ _WORDS: dict[Any, str] = {
     bool: "true or false",
     timedelta: "duration",
     SecretStr: "secret",
+    Path: "name of a file",
 }
 
 

@@ -38,6 +38,8 @@ def check_rules(data: Data) -> Iterator[Finding]:
     yield from _alertmanagers_have_names_of_their_own(data)
     yield from _grants_are_for_somebody(data)
     yield from _webhooks_are_guarded(data)
+    yield from _operations_are_shown(data)
+    yield from _news_lead_somewhere(data)
 
 
 def _own_names(data: Data) -> Iterator[Finding]:
@@ -49,10 +51,13 @@ def _own_names(data: Data) -> Iterator[Finding]:
 def _routes_lead_somewhere(data: Data) -> Iterator[Finding]:
     channels = _mapping(data, "discord", "channels")
     for path, route in _items(data, "alerts", "routes"):
-        channel = route.get("channel")
-        if channels and isinstance(channel, str) and channel not in channels and channel != NO_CHANNEL:
-            close = nearest(channel, [*channels, NO_CHANNEL])
-            yield Finding((*path, "channel"), "expected a name of discord.channels, or none", close)
+        yield from _unknown_channel(route.get("channel"), channels, (*path, "channel"))
+
+
+def _unknown_channel(name: object, channels: Mapping[str, Any], path: KeyPath) -> Iterator[Finding]:
+    if channels and isinstance(name, str) and name not in channels and name != NO_CHANNEL:
+        close = nearest(name, [*channels, NO_CHANNEL])
+        yield Finding(path, "expected a name of discord.channels, or none", close)
 
 
 def _routes_catch_all(data: Data) -> Iterator[Finding]:
@@ -156,6 +161,19 @@ def _webhooks_are_guarded(data: Data) -> Iterator[Finding]:
         yield Finding(
             ("web", "tokens"), "without it everybody on this machine can send webhooks", is_warning=True
         )
+
+
+def _operations_are_shown(data: Data) -> Iterator[Finding]:
+    channels, name = _mapping(data, "discord", "channels"), _mapping(data, "operations").get("channel")
+    if channels and isinstance(name, str) and name not in channels:
+        path = ("operations", "channel")
+        yield Finding(path, "expected a name of discord.channels", nearest(name, channels))
+
+
+def _news_lead_somewhere(data: Data) -> Iterator[Finding]:
+    channels = _mapping(data, "discord", "channels")
+    for path, route in _items(data, "kubernetes", "argocd", "news"):
+        yield from _unknown_channel(route.get("channel"), channels, (*path, "channel"))
 
 
 def _is_loopback(host: str) -> bool:

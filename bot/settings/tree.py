@@ -12,6 +12,8 @@ from bot.alerts.settings import AlertsSettings
 from bot.chat.settings import DiscordSettings
 from bot.configurable import NeedsRestart, Section
 from bot.database.settings import DatabaseSettings
+from bot.operations.settings import OperationsSettings
+from bot.settings.kubernetes import KubernetesSettings
 from bot.telemetry.settings import LogSettings
 from bot.web.settings import WebSettings
 
@@ -32,6 +34,10 @@ class Settings(Section):
     """Who sends alerts and is asked what is true; one that names no source is the first one's of its kind."""
     alerts: AlertsSettings
     """What becomes of an alert."""
+    kubernetes: Annotated[KubernetesSettings | None, NeedsRestart()] = None
+    """The cluster that is watched, and what of it. Without this section the bot needs no cluster."""
+    operations: OperationsSettings = OperationsSettings()
+    """What people ask of the cluster."""
     access: AccessSettings | None = None
     """Who may do what. Without this section only members with Administrator may act."""
     log: LogSettings = LogSettings()

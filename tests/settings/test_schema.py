@@ -43,7 +43,7 @@ def test_every_key_of_the_schema_is_described() -> None:
 
 def test_defaults_are_written_as_in_the_file() -> None:
     defaults = {name: schema.get("default") for name, schema in _properties(json_schema())}
-    assert (defaults["reopen_within"], defaults["timeout"]) == ("30m", "10s")
+    assert (defaults["reopen_within"], defaults["hmac_tolerance"]) == ("30m", "5m")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,11 @@
+"""The part of the configuration that is about a cluster: how it is reached, and which features are on."""
+
+from bot.argocd.settings import ArgoSettings
+from bot.kube.settings import ClusterSettings
+
+
+class KubernetesSettings(ClusterSettings):
+    """The cluster. A feature is on when its section is there."""
+
+    argocd: ArgoSettings | None = None
+    """Argo CD."""
