@@ -32,6 +32,8 @@ _FORBIDDEN = re.compile(
 _FIELD = re.compile(r'(?:unknown|duplicate) field "([\w.\[\]/-]{1,200})"')
 _PLACE = re.compile(r"[\w.\[\]/~\"-]{1,200}")
 _DENIED = re.compile(r"admission webhook \"[\w.-]+\" denied the request(?:: (?P<why>.+))?", re.DOTALL)
+_PATCH = "patch"
+"""Named as the field where the patch as a whole is meant."""
 _LONGEST_WHY = 300
 _MOST_FIELDS = 5
 _LONGEST_WAIT = 300
@@ -73,9 +75,8 @@ def watch_error(thing: Json) -> MachineError:
     if thing.get("code") == HTTPStatus.GONE:
         return ExpiredError("Kubernetes has forgotten the version that we know.")
     code = thing.get("code")
-    return UnavailableError(
-        f"Kubernetes ends the watch with status {code if isinstance(code, int) else '?'}."
-    )
+    status = code if isinstance(code, int) else "unknown"
+    return UnavailableError(f"Kubernetes ends the watch with status {status}.")
 
 
 def not_installed(resource: Resource) -> NotInstalledError:
@@ -128,9 +129,15 @@ def _gone(_: _Refusal) -> MachineError:
 
 
 def _invalid(refusal: _Refusal) -> MachineError:
-    causes = refusal.details.get("causes") or ()
-    named = [cause.get("field") for cause in causes if isinstance(cause, dict)]
-    fields = [field for field in named if isinstance(field, str) and _PLACE.fullmatch(field)]
+    causes = refusal.details.get("causes")
+    named = (
+        [cause.get("field") for cause in causes if isinstance(cause, dict)]
+        if isinstance(causes, list)
+        else []
+    )
+    fields = [
+        field for field in named if isinstance(field, str) and field != _PATCH and _PLACE.fullmatch(field)
+    ]
     fields = list(dict.fromkeys([*fields, *_FIELD.findall(refusal.message)]))[:_MOST_FIELDS]
     if not fields:
         return InvalidError(f"Kubernetes does not accept the change of {refusal.what}.")

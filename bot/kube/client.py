@@ -28,7 +28,6 @@ USER_AGENT = f"the-machine/{VERSION}"
 """Must not look like a browser's or curl's, for which the server would spread JSON over many lines."""
 
 _CONNECT_SECONDS = 5.0
-_FRESH_FOR = timedelta(minutes=1)
 _IN_A_POD = "KUBERNETES_SERVICE_HOST"
 _UNUSABLE = (
     ConfigException,
@@ -40,6 +39,9 @@ _UNUSABLE = (
     kube_config.yaml.YAMLError,  # type: ignore[attr-defined]  # YAML itself is bot.settings'
 )
 """What reading a kubeconfig raises, which has whatever shape somebody gave it."""
+
+_Load = Callable[[], Awaitable[None]]
+"""Reads the credentials into the configuration."""
 
 
 class Client:
@@ -76,9 +78,9 @@ class Client:
             answer = await self._api.call_api(*request, _request_timeout=timeout)
         except aiohttp.ClientError as error:
             raise UnavailableError(_why(error)) from error
-        # A token that is being replaced: the file is missing for a moment, empty, or ends in a newline.
-        except (ConfigException, OSError, ValueError) as error:
-            raise UnavailableError("The credentials for Kubernetes cannot be used just now.") from error
+        # Among them a token that cannot be put into a header.
+        except (OSError, ValueError) as error:
+            raise UnavailableError("Kubernetes cannot be asked with these credentials.") from error
         response: aiohttp.ClientResponse = answer.response
         return response
 
@@ -96,9 +98,10 @@ async def connect(settings: ClusterSettings, surroundings: Surroundings) -> Clie
     """
     configuration = Configuration()
     if _is_in_pod(settings, surroundings):
-        _read_account(configuration, surroundings)
+        load = _account(configuration, surroundings)
     else:
-        await _read_kubeconfig(configuration, settings, surroundings)
+        load = await _kubeconfig(configuration, settings, surroundings)
+    await _keep_fresh(configuration, load, surroundings.fresh_for)
     try:
         # Apart, for it reads the certificates of all authorities there are.
         return await asyncio.to_thread(Client, configuration)
@@ -110,25 +113,31 @@ def _is_in_pod(settings: ClusterSettings, surroundings: Surroundings) -> bool:
     return settings.context is None and settings.kubeconfig is None and _IN_A_POD in surroundings.environ
 
 
-def _read_account(configuration: Configuration, surroundings: Surroundings) -> None:
+def _account(configuration: Configuration, surroundings: Surroundings) -> _Load:
     loader = InClusterConfigLoader(
         token_filename=str(surroundings.account / "token"),
         cert_filename=str(surroundings.account / "ca.crt"),
         environ=surroundings.environ,
     )
-    try:
-        loader.load_and_set(configuration)
-    except (ConfigException, OSError, ValueError) as error:
-        raise UnavailableError("The service account for Kubernetes cannot be read.") from error
+
+    async def load() -> None:
+        try:
+            loader.load_and_set(configuration)
+        except (ConfigException, OSError, ValueError) as error:
+            raise UnavailableError("The service account for Kubernetes cannot be read.") from error
+
+    return load
 
 
-async def _read_kubeconfig(
+async def _kubeconfig(
     configuration: Configuration, settings: ClusterSettings, surroundings: Surroundings
-) -> None:
+) -> _Load:
     paths = _kubeconfigs(settings, surroundings)
     if not any(path.is_file() for path in paths):
         named = ", ".join(map(str, paths))
         raise UnavailableError(f"There is no way to Kubernetes: not in a pod, and no kubeconfig at {named}.")
+    which = f"the context {settings.context}" if settings.context else "its current context"
+    unusable = f"The kubeconfig cannot be used with {which}."
     try:
         loader = await kube_config.load_kube_config(
             config_file=kube_config.ENV_KUBECONFIG_PATH_SEPARATOR.join(map(str, paths)),
@@ -137,10 +146,34 @@ async def _read_kubeconfig(
             persist_config=False,
         )
     except _UNUSABLE as error:
-        which = f"the context {settings.context}" if settings.context else "its current context"
-        raise BrokenError(f"The kubeconfig cannot be used with {which}.") from error
-    hook = _refreshing(loader.load_and_set)
-    configuration.refresh_api_key_hook = hook  # type: ignore[assignment]  # declared as None there
+        raise BrokenError(unusable) from error
+
+    async def load() -> None:
+        try:
+            await loader.load_and_set(configuration)
+        except _UNUSABLE as error:
+            raise UnavailableError(unusable) from error
+
+    return load
+
+
+async def _keep_fresh(configuration: Configuration, load: _Load, fresh_for: timedelta) -> None:
+    """Load credentials now, and again before requests: those of files and programs change."""
+    now = asyncio.get_running_loop().time
+    fresh_until = 0.0
+
+    async def refresh(_: Configuration) -> None:
+        nonlocal fresh_until
+        if now() < fresh_until:
+            return
+        await load()
+        if token := configuration.api_key.get("BearerToken"):
+            # As kubectl does: a file that was written by hand ends in a newline.
+            configuration.api_key["BearerToken"] = token.strip()
+        configuration.refresh_api_key_hook = refresh  # type: ignore[assignment]  # declared as None there
+        fresh_until = now() + fresh_for.total_seconds()
+
+    await refresh(configuration)
 
 
 def _kubeconfigs(settings: ClusterSettings, surroundings: Surroundings) -> list[Path]:
@@ -149,22 +182,6 @@ def _kubeconfigs(settings: ClusterSettings, surroundings: Surroundings) -> list[
     named = surroundings.environ.get("KUBECONFIG", "")
     found = [Path(path) for path in named.split(kube_config.ENV_KUBECONFIG_PATH_SEPARATOR) if path]
     return found or [Path(surroundings.environ.get("HOME", "~")).expanduser() / ".kube" / "config"]
-
-
-def _refreshing(
-    load: Callable[[Configuration], Awaitable[None]],
-) -> Callable[[Configuration], Awaitable[None]]:
-    """Return what is called before each request: tokens of files, programs and providers end."""
-    now = asyncio.get_running_loop().time
-    fresh_until = now() + _FRESH_FOR.total_seconds()
-
-    async def refresh(configuration: Configuration) -> None:
-        nonlocal fresh_until
-        if now() >= fresh_until:
-            fresh_until = now() + _FRESH_FOR.total_seconds()
-            await load(configuration)
-
-    return refresh
 
 
 def _why(error: aiohttp.ClientError) -> str:

@@ -32,3 +32,5 @@ class Surroundings:
     environ: Mapping[str, str]
     account: Path = Path("/var/run/secrets/kubernetes.io/serviceaccount")
     """Where Kubernetes mounts the service account of a pod."""
+    fresh_for: timedelta = timedelta(minutes=1)
+    """How long credentials are used before they are read again."""

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -182,12 +182,7 @@ class Watch(Generic[T]):
         return max(0.0, min(self._patience.silence_in_list.total_seconds(), left))
 
     def _take(self, line: bytes) -> None:
-        try:
-            event = json.loads(line)
-            kind, thing = event["type"], event["object"]
-            metadata: dict[str, Any] = thing.get("metadata") or {}
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UnavailableError(NO_SENSE) from error
+        kind, thing, metadata = _read_event(line)
         if kind == "ERROR":
             # Whatever it is, it is not known to go away where we are.
             self._version = None
@@ -211,7 +206,7 @@ class Watch(Generic[T]):
         if self._unseen is not None and key is not None:
             self._unseen.discard(key)
 
-    def _drop(self, metadata: dict[str, Any]) -> None:
+    def _drop(self, metadata: Json) -> None:
         key = ObjectKey(metadata.get("namespace", ""), metadata.get("name", ""))
         self._objects.drop(key)
         if self._unseen is not None:
@@ -297,6 +292,19 @@ class Watch(Generic[T]):
         return round(random.uniform(shortest.total_seconds(), longest.total_seconds()))  # noqa: S311 (spread)
 
 
-def _ends_list(metadata: dict[str, Any]) -> bool:
+def _read_event(line: bytes) -> tuple[str, Json, Json]:
+    """Return what kind of event a line is, its object, and the metadata of that."""
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise UnavailableError(NO_SENSE) from error
+    kind, thing = (event.get("type"), event.get("object")) if isinstance(event, dict) else (None, None)
+    metadata = (thing.get("metadata") or {}) if isinstance(thing, dict) else None
+    if not (isinstance(kind, str) and isinstance(thing, dict) and isinstance(metadata, dict)):
+        raise UnavailableError(NO_SENSE)
+    return kind, thing, metadata
+
+
+def _ends_list(metadata: Json) -> bool:
     annotations = metadata.get("annotations")
     return isinstance(annotations, dict) and annotations.get(_END_OF_LIST) == "true"
