@@ -84,11 +84,11 @@ class Subscription:
 class Collection:
     """The objects of one kind."""
 
-    def __init__(self, kind: Kind, remembered: int) -> None:
-        """Start empty; the history keeps so many changes."""
+    def __init__(self, kind: Kind, remembered: int, version: int) -> None:
+        """Start empty at a version; the history keeps so many changes."""
         self.kind = kind
         self.objects: dict[Key, Stored] = {}
-        self.forgotten = 0
+        self.forgotten = version
         """The version of the last change that the history has no more."""
         self._history: deque[Change] = deque()
         self._remembered = remembered
@@ -156,7 +156,7 @@ class Store:
     def collection(self, kind: Kind) -> Collection:
         """Return the objects of a kind."""
         if kind not in self._collections:
-            self._collections[kind] = Collection(kind, self._remembered)
+            self._collections[kind] = Collection(kind, self._remembered, _FIRST_VERSION)
         return self._collections[kind]
 
     def drop(self, kind: Kind) -> None:
