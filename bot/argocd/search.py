@@ -1,0 +1,150 @@
+"""Finds Applications among thousands by what somebody typed: pure, and quick enough for each key stroke."""
+
+from collections.abc import Iterable, Sequence
+from heapq import nsmallest
+from typing import Final, NamedTuple
+
+from bot.argocd.model import Application, HealthStatus, SyncStatus
+from bot.argocd.views import Wanted
+from bot.kube.model import ObjectKey
+
+_LONGEST: Final = 100
+_MOST_WORDS: Final = 6
+_EXACT, _PREFIX, _WORD, _WITHIN, _BESIDE, _SCATTERED = range(6)
+
+
+def is_troubled(application: Application) -> bool:
+    """Tell whether it is not synced or not healthy."""
+    return application.sync is not SyncStatus.SYNCED or application.health is not HealthStatus.HEALTHY
+
+
+def select(applications: Iterable[Application], wanted: Wanted) -> list[Application]:
+    """Return those that are asked for, the ones that need somebody first, then by name."""
+    words = wanted.text.lower().split()[:_MOST_WORDS]
+    found = [each for each in applications if _fits(each, wanted, words)]
+    found.sort(key=_urgency)
+    return found
+
+
+def _urgency(application: Application) -> tuple[int, int, str, str]:
+    worst, both = application.badness
+    return -worst, -both, application.key.name, application.key.namespace
+
+
+def _fits(application: Application, wanted: Wanted, words: Sequence[str]) -> bool:
+    if wanted.project and application.project != wanted.project:
+        return False
+    if wanted.health is not None and application.health is not wanted.health:
+        return False
+    if wanted.sync is not None and application.sync is not wanted.sync:
+        return False
+    if not words:
+        return True
+    searched = _searched(application)
+    return all(word in searched for word in words)
+
+
+def _searched(application: Application) -> str:
+    destination = application.destination
+    parts = [
+        str(application.key),
+        application.project,
+        destination.namespace,
+        destination.cluster,
+        *application.images,
+        *(f"{name}={value}" for name, value in application.labels),
+    ]
+    return "\n".join(parts).lower()
+
+
+class _Entry(NamedTuple):
+    name: str
+    beside: str
+    """What it is found by as well, if less well."""
+    key: ObjectKey
+
+
+class Index:
+    """Names made ready for completion. What changes while nobody types costs next to nothing."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._entries: dict[ObjectKey, _Entry] = {}
+        self._in_order: list[_Entry] | None = []
+
+    def put(self, key: ObjectKey, *, beside: str = "") -> None:
+        """Add a name, or say what else it is found by now."""
+        entry = _Entry(key.name.lower(), f"{key.namespace} {beside}".lower(), key)
+        if self._entries.get(key) != entry:
+            self._entries[key] = entry
+            self._in_order = None
+
+    def remove(self, key: ObjectKey) -> None:
+        """Forget a name."""
+        if self._entries.pop(key, None) is not None:
+            self._in_order = None
+
+    def find_named(self, name: str) -> list[ObjectKey]:
+        """Return what has exactly this name, in whichever namespace."""
+        lowered = name.lower()
+        return [entry.key for entry in self._ordered() if entry.name == lowered and entry.key.name == name]
+
+    def rank(self, typed: str, *, limit: int) -> list[ObjectKey]:
+        """Return what fits, the best first; every word must.
+
+        The best is the name itself, then its beginning, then the beginning of a
+        part of it, then letters together in it, then the project or namespace,
+        then letters in this order. Among equals the shortest name is first.
+        """
+        words = typed[:_LONGEST].lower().replace("/", " ").split()[:_MOST_WORDS]
+        entries = self._ordered()
+        if not words:
+            return [entry.key for entry in entries[:limit]]
+        scored = (
+            (score, len(entry.name), place)
+            for place, entry in enumerate(entries)
+            if (score := _score(entry, words)) is not None
+        )
+        return [entries[place].key for _, _, place in nsmallest(limit, scored)]
+
+    def _ordered(self) -> list[_Entry]:
+        if self._in_order is None:
+            self._in_order = sorted(self._entries.values())
+        return self._in_order
+
+
+def _score(entry: _Entry, words: Sequence[str]) -> int | None:
+    total = 0
+    for word in words:
+        fit = _fit(entry, word)
+        if fit is None:
+            return None
+        total += fit
+    return total
+
+
+def _fit(entry: _Entry, word: str) -> int | None:
+    name = entry.name
+    at = name.find(word)
+    if at == 0:
+        return _EXACT if name == word else _PREFIX
+    while at > 0:
+        if not name[at - 1].isalnum():
+            return _WORD
+        following = name.find(word, at + 1)
+        if following < 0:
+            return _WITHIN
+        at = following
+    if word in entry.beside:
+        return _BESIDE
+    return _SCATTERED if _is_scattered(word, name) else None
+
+
+def _is_scattered(word: str, name: str) -> bool:
+    # No regular expression: one with a gap between all letters could take for ever.
+    at = -1
+    for letter in word:
+        at = name.find(letter, at + 1)
+        if at < 0:
+            return False
+    return True

@@ -1,0 +1,270 @@
+"""How far a sync is, in words: what its operation's card says at each stage. Pure."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from bot.argocd.model import Application, HealthStatus, ResourceKey, ResourceResult
+from bot.argocd.progress import Stage, SyncView, Wait, WaitsFor
+from bot.argocd.views import ResourceHealth
+from bot.chat.text import code, cut, escape
+from bot.core.durations import spoken_duration
+from bot.operations.model import Progress, State
+
+DISCARD: Final = "discard"
+"""The offer to take a sync away that cannot be ended otherwise."""
+APPROVE_PRUNING: Final = "approve-pruning"
+"""The offer to let it delete what must not be deleted without somebody's word."""
+
+SHORT_COMMIT: Final = 7
+
+_COMMIT: Final = re.compile(r"(?:sha256:)?[0-9a-f]{40,64}")
+_MESSAGE: Final = 300
+_MOST_FAILURES: Final = 5
+_STATES: Final[Mapping[Stage, State]] = {
+    Stage.ACCEPTED: State.STARTED,
+    Stage.NOT_PICKED_UP: State.STARTED,
+    Stage.SUCCEEDED: State.SUCCEEDED,
+    Stage.DEGRADED: State.FAILED,
+    Stage.NOT_HEALTHY_IN_TIME: State.FAILED,
+    Stage.FAILED: State.FAILED,
+    Stage.ERROR: State.FAILED,
+    Stage.TERMINATED: State.CANCELLED,
+    Stage.SUPERSEDED: State.SUPERSEDED,
+}
+_WAITS: Final[Mapping[WaitsFor, tuple[str, str]]] = {
+    WaitsFor.HOOK: ("waiting for the hook ", " to complete"),
+    WaitsFor.HEALTH: ("waiting for ", " to become healthy"),
+    WaitsFor.DELETION: ("waiting for ", " to be gone"),
+    WaitsFor.CONFIRMATION: ("waiting for somebody to confirm that ", " may be deleted"),
+}
+_STEPS: Final[Mapping[Stage, str]] = {
+    Stage.ACCEPTED: "waiting for Argo CD to begin",
+    Stage.NOT_PICKED_UP: "not begun",
+    Stage.WAITING_FOR_RETRY: "waiting for the next attempt",
+    Stage.BLOCKED_BY_WINDOW: "blocked by a sync window",
+    Stage.TERMINATING: "terminating",
+    Stage.TERMINATING_BLOCKED: "terminating",
+    Stage.ORPHANED: "stuck",
+}
+_EXPLANATIONS: Final[Mapping[Stage, str]] = {
+    Stage.NOT_PICKED_UP: (
+        "Argo CD has not begun with it for over a minute: its controller may be down, or does not look after "
+        "this Application. It begins by itself once the controller does; Discard takes it away."
+    ),
+    Stage.BLOCKED_BY_WINDOW: (
+        "A sync window blocks it. It begins **by itself as soon as the window lets it**, be it at night; "
+        "Discard takes it away."
+    ),
+    Stage.TERMINATING_BLOCKED: (
+        "A sync window keeps even the termination waiting, and nothing else can run until then. "
+        "Discard takes it away."
+    ),
+    Stage.ORPHANED: (
+        "It says that it runs, but nobody asks for it any more: it would stay so for ever. "
+        "Discard takes it away."
+    ),
+}
+
+
+def short(revision: str) -> str:
+    """Return a revision as people say it: seven characters of a commit, all of a version."""
+    if not _COMMIT.fullmatch(revision):
+        return revision or "HEAD"
+    return revision.removeprefix("sha256:")[:SHORT_COMMIT]
+
+
+def describe_progress(
+    view: SyncView,
+    application: Application,
+    *,
+    dry_run: bool = False,
+    discarded_by_us: bool = False,
+    live: Mapping[ResourceKey, ResourceHealth] | None = None,
+) -> Progress:
+    """Return what a view of a sync means for its operation.
+
+    `live` is how resources are, where Argo CD's server told; `discarded_by_us`
+    says why nothing is left of it.
+    """
+    state = _STATES.get(view.stage, State.PROGRESSING)
+    if view.stage is Stage.SUPERSEDED and discarded_by_us:
+        state = State.CANCELLED
+    return Progress(
+        state=state,
+        fraction=view.fraction if view.began or state.is_final else None,
+        step=_step(view, application),
+        body=tuple(_body(view, application, live or {})),
+        counts=_counts(view),
+        outcome=_outcome(view, application, dry_run=dry_run, discarded_by_us=discarded_by_us)
+        if state.is_final
+        else "",
+        offers=_offers(view),
+        memory=view.memory,
+    )
+
+
+def name_of(key: ResourceKey) -> str:
+    """Return a resource as it is named in sentences."""
+    return f"**{escape(key.kind)}/{escape(key.name)}**"
+
+
+def _step(view: SyncView, application: Application) -> str:
+    if view.stage is Stage.AWAITING_HEALTH:
+        return f"applied · {application.health.value}"
+    if view.stage in _STEPS:
+        return _STEPS[view.stage]
+    if view.wave_count > 1 and view.wave_number:
+        return f"wave {view.wave_number} of {view.wave_count}"
+    return ""
+
+
+def _body(view: SyncView, application: Application, live: Mapping[ResourceKey, ResourceHealth]) -> list[str]:
+    if view.stage.is_final:
+        return []
+    return [*_explanation(view, application, live), *describe_failures(view.failures)]
+
+
+def _explanation(
+    view: SyncView, application: Application, live: Mapping[ResourceKey, ResourceHealth]
+) -> list[str]:
+    waiting = [_waiting(view.wait, live)] if view.wait is not None else []
+    match view.stage:
+        case Stage.WAITING_FOR_RETRY:
+            return [_retry(view)]
+        case Stage.WAITING_FOR_CONFIRMATION:
+            return [*waiting, "Approve pruning lets it go on, Terminate ends it."]
+        case Stage.AWAITING_HEALTH:
+            return [_awaiting(application, live)]
+        case Stage.RUNNING:
+            return [*([f"attempt {view.retry_count + 1}"] if view.retry_count else []), *waiting]
+        case _ if view.stage in _EXPLANATIONS:
+            return [_EXPLANATIONS[view.stage]]
+        case _:
+            return []
+
+
+def _retry(view: SyncView) -> str:
+    limit = f" of {view.retry_limit + 1}" if view.retry_limit > 0 else ""
+    return f"Attempt {view.retry_count + 1}{limit} failed: {_said(view.message)}"
+
+
+def _waiting(wait: Wait | None, live: Mapping[ResourceKey, ResourceHealth]) -> str:
+    if wait is None:
+        return ""
+    before, after = _WAITS[wait.why]
+    more = f" and {wait.more} more" if wait.more else ""
+    kind, _, name = wait.what.rpartition("/")
+    kind = kind.rpartition("/")[2]
+    message = next(
+        (how.message for key, how in live.items() if (key.kind, key.name) == (kind, name) and how.message), ""
+    )
+    told = f" ({_said(message)})" if message else ""
+    shown = escape(f"{kind}/{name}" if kind else name)
+    return f"{before}**{shown}**{more}{after}{told}"
+
+
+def _awaiting(application: Application, live: Mapping[ResourceKey, ResourceHealth]) -> str:
+    unhealthy = [
+        (key, how)
+        for key, how in live.items()
+        if how.status in {HealthStatus.PROGRESSING, HealthStatus.DEGRADED, HealthStatus.MISSING}
+    ]
+    # What was made by others, such as pods, says less than what made it; it comes later in the tree.
+    if not unhealthy:
+        return f"Everything is applied; waiting for it to become healthy: it is {application.health.value}."
+    key, how = unhealthy[0]
+    more = f" and {len(unhealthy) - 1} more" if len(unhealthy) > 1 else ""
+    told = f" ({_said(how.message)})" if how.message else ""
+    return f"Everything is applied; waiting for {name_of(key)}{more} to become healthy{told}"
+
+
+def describe_failures(failures: tuple[ResourceResult, ...]) -> list[str]:
+    """Return what failed with its own messages, a line each, and how many more there are."""
+    lines = [
+        f"{name_of(each.key)} failed{f': {_said(each.message)}' if each.message else ''}"
+        for each in failures[:_MOST_FAILURES]
+    ]
+    if len(failures) > _MOST_FAILURES:
+        lines.append(f"and {len(failures) - _MOST_FAILURES} more")
+    return lines
+
+
+def _counts(view: SyncView) -> str:
+    if not view.began:
+        return ""
+    counts = view.counts
+    parts = [f"{counts.done} of {counts.total} resources done", f"{counts.failed} failed"]
+    if counts.kept:
+        parts.append(f"{counts.kept} kept that pruning would delete")
+    return " · ".join(parts)
+
+
+def _offers(view: SyncView) -> tuple[str, ...]:
+    if view.stage.can_discard:
+        return (DISCARD,)
+    return (APPROVE_PRUNING,) if view.stage is Stage.WAITING_FOR_CONFIRMATION else ()
+
+
+def _outcome(  # noqa: PLR0911 - one return for each stage reads best
+    view: SyncView, application: Application, *, dry_run: bool, discarded_by_us: bool
+) -> str:
+    took = _took(view)
+    failed = " ".join(f"{line}." for line in describe_failures(view.failures))
+    match view.stage:
+        case Stage.SUCCEEDED if dry_run:
+            return f"The dry run went through{_revisions(view)}{took}: nothing was changed."
+        case Stage.SUCCEEDED:
+            return f"Everything is applied{_revisions(view)}{took}; {_health(application)}.{_kept(view)}"
+        case Stage.DEGRADED:
+            return f"Everything was applied{_revisions(view)}{took}, but it is **Degraded**.{_kept(view)}"
+        case Stage.NOT_HEALTHY_IN_TIME:
+            return (
+                f"Everything was applied{_revisions(view)}{took}, but it is still "
+                f"**{application.health.value}**. Nobody looks any longer.{_kept(view)}"
+            )
+        case Stage.FAILED | Stage.ERROR:
+            what = "failed" if view.stage is Stage.FAILED else "could not be tried"
+            return f"The sync {what}{took}: {_said(view.message)}{f' {failed}' if failed else ''}"
+        case Stage.TERMINATED:
+            return (
+                f"It was terminated{took}: {view.counts.done} of {view.counts.total} resources were applied."
+            )
+        case _:
+            return _vanished(view, discarded_by_us=discarded_by_us)
+
+
+def _vanished(view: SyncView, *, discarded_by_us: bool) -> str:
+    if not discarded_by_us:
+        begun = "after it had begun" if view.began else "before it began"
+        return f"Another sync took its place in Argo CD {begun}, or somebody removed it there."
+    if view.began:
+        return "It was discarded half-way: what it applied stays, and its hooks are not cleaned up."
+    return "It was discarded before it began."
+
+
+def _health(application: Application) -> str:
+    return f"it is **{application.health.value}**"
+
+
+def _revisions(view: SyncView) -> str:
+    shown = " ".join(code(short(each)) for each in dict.fromkeys(view.revisions) if each)
+    return f" at {shown}" if shown else ""
+
+
+def _kept(view: SyncView) -> str:
+    if not view.counts.kept:
+        return ""
+    return f" {view.counts.kept} that no source has any more were kept: prune was off."
+
+
+def _took(view: SyncView) -> str:
+    if view.started_at is None or view.finished_at is None:
+        return ""
+    took = max(view.finished_at - view.started_at, timedelta(0))
+    return f" in {spoken_duration(took)}"
+
+
+def _said(message: str) -> str:
+    return cut(escape(message), _MESSAGE)
