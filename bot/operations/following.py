@@ -352,7 +352,10 @@ class Following:
                 await self._observe(operation)
                 return self._agenda.failed(operation.id)
         await self._change(
-            operation, lambda current: life.fulfil(current, wish, note), note=entry, if_wished=wish
+            operation,
+            lambda current: life.fulfil(current, wish, note, granted=answer is None),
+            note=entry,
+            if_wished=wish,
         )
         return self._clock.now()
 

@@ -123,9 +123,11 @@ def wish(operation: Operation, what: str, *, by: Actor, now: datetime) -> Operat
     return replace(operation, wish=Wish(what, by, now), note="")
 
 
-def fulfil(operation: Operation, fulfilled: Wish, note: str) -> Operation:
+def fulfil(operation: Operation, fulfilled: Wish, note: str, *, granted: bool) -> Operation:
     """Note what became of a wish."""
     left = None if operation.wish == fulfilled else operation.wish
+    if granted:
+        operation = replace(operation, granted=fulfilled)
     return _seen(replace(operation, wish=left, note=note))
 
 

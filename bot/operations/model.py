@@ -196,6 +196,8 @@ class Operation:
     """It is not to be started after all, and ends so unless the other system has it already."""
     wish: Wish | None = None
     """What it was asked for and has not been told yet."""
+    granted: Wish | None = None
+    """The last of what it was asked for that was done; a conductor may need to know who ended it."""
     note: str = ""
     """Safe markup: what became of the last wish."""
     progress: Progress | None = None

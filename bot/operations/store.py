@@ -101,7 +101,7 @@ async def purge(tx: Transaction, *, ended_before: datetime, limit: int) -> list[
 
 def _body(what: Operation) -> dict[str, Any]:
     return {
-        **_plain(what, but={"plan", "asked_by", "approvals", "abandoned", "wish", "progress"}),
+        **_plain(what, but={"plan", "asked_by", "approvals", "abandoned", "wish", "granted", "progress"}),
         "plan": _plain(what.plan),
         "asked_by": _of_actor(what.asked_by),
         "approvals": [{"by": _of_actor(each.by), "at": each.at.isoformat()} for each in what.approvals],
@@ -111,10 +111,16 @@ def _body(what: Operation) -> dict[str, Any]:
             "outcome": what.abandoned.outcome,
             "by": what.abandoned.by and _of_actor(what.abandoned.by),
         },
-        "wish": what.wish
-        and {"what": what.wish.what, "by": _of_actor(what.wish.by), "at": what.wish.at.isoformat()},
+        "wish": _of_wish(what.wish),
+        "granted": _of_wish(what.granted),
         "progress": what.progress and _plain(what.progress),
     }
+
+
+def _of_wish(wish: Wish | None) -> dict[str, Any] | None:
+    if wish is None:
+        return None
+    return {"what": wish.what, "by": _of_actor(wish.by), "at": wish.at.isoformat()}
 
 
 def _plain(value: Any, *, but: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
@@ -161,6 +167,7 @@ def _operation(body: Mapping[str, Any]) -> Operation:
             ),
             "abandoned": _ending(body["abandoned"]),
             "wish": _wish(body["wish"]),
+            "granted": _wish(body.get("granted")),
             "progress": _progress(body["progress"]),
         }
     )
