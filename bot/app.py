@@ -23,6 +23,7 @@ from bot.access.service import Access, compile_policy
 from bot.alerts import kinds
 from bot.alerts import settings as alerts_settings
 from bot.alerts import store as alerts_store
+from bot.alerts.changes.service import ChangesHere
 from bot.alerts.digests import Digests
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
@@ -41,6 +42,7 @@ from bot.alerts.silences.sources import SilenceEndCards
 from bot.alerts.sources import IncidentCards, PingCards
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import CallCards, DigestCards
+from bot.alerts.whereabouts import NoTargets
 from bot.cards.courier import Courier
 from bot.cards.model import Card
 from bot.cards.notices.service import KIND as NOTICE
@@ -224,6 +226,14 @@ class App:
         showing = Showing(
             self._cards, timers, self._journal, self._clock, lambda: self._policy, storms=storms
         )
+        changes = ChangesHere(
+            self._journal,
+            self._cards,
+            showing.index,
+            policy=lambda: self._policy,
+            targets=NoTargets(),
+            guild=lambda: int(self._settings.discord.guild),
+        )
         intake = Intake(database, showing, self._clock, lambda: self._policy)
         applier = Applier(database, self._clock, handle=intake.apply, notice=self._quarantined)
         applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
@@ -306,7 +316,7 @@ class App:
             DiscordMessages(lambda: chat.client),
             pacing,
             {
-                CARD: IncidentCards(database, self._clock, lambda: self._policy),
+                CARD: IncidentCards(database, self._clock, lambda: self._policy, changes),
                 PING: PingCards(database, self._clock, lambda: self._policy),
                 kinds.DIGEST: DigestCards(database, self._clock),
                 kinds.CALL: CallCards(database, lambda: self._policy),
@@ -345,7 +355,12 @@ class App:
         ]
         metrics.LEADING.set(1)
         try:
-            async with session, calendar(cleaning.wake), running(work) as ended:
+            async with (
+                session,
+                self._journal.telling(changes.hear),
+                calendar(cleaning.wake),
+                running(work) as ended,
+            ):
                 await first_of(finish.wait(), ended)
                 await first_of(courier.finish(), ended, asyncio.sleep(DRAIN.total_seconds()))
         finally:

@@ -35,6 +35,7 @@ _VALUES = 40
 _NOTE = 200
 _NOTES = 600
 _MENTIONS = 400
+_CHANGES = 1_200
 _MOST_TEXT = layout.MOST_TEXT - 100
 _PAGE = 3_300
 _MOST_PAGES = 50
@@ -61,6 +62,8 @@ class Look:
     ping_users: tuple[int, ...] = ()
     silenced: tuple[str, ...] = ()
     """Why it is quiet: ready markup, a line each."""
+    changes: tuple[str, ...] = ()
+    """What changed around it: ready markup, a heading and a line each."""
 
 
 def render_incident(incident: Incident, *, look: Look) -> Rendered:
@@ -72,6 +75,8 @@ def render_incident(incident: Incident, *, look: Look) -> Rendered:
     people = _people(incident, look)
     head = _head(incident)
     left = _MOST_TEXT - sum(map(units, (*head, *said, *firing, *people)))
+    changes = _changes(look, left)
+    left -= sum(units(line) + 1 for line in changes)
     linked, all_linked = _links(incident, left)
     view = layout.view(
         layout.container(
@@ -80,6 +85,7 @@ def render_incident(incident: Incident, *, look: Look) -> Rendered:
             *((layout.text(*said),) if said else ()),
             # A text of its own: some clients take the lines after a quote for a part of it.
             *((layout.text(*firing),) if firing else ()),
+            *((layout.divider(), layout.text(*changes)) if changes else ()),
             *(_part([*people, linked]) if people or linked else ()),
             layout.row(*_buttons(incident)),
             colour=_colour(incident),
@@ -305,6 +311,13 @@ def _firing(incident: Incident) -> list[str]:
     return [line for line in lines if line]
 
 
+def _changes(look: Look, left: int) -> list[str]:
+    """Return the heading and the changes that fit, or nothing."""
+    heading = look.changes[:1]
+    lines = _whole(look.changes[1:], min(left, _CHANGES) - sum(units(line) + 1 for line in heading))
+    return [*heading, *lines] if lines else []
+
+
 def _people(incident: Incident, look: Look) -> list[str]:
     called = _joined(look.mentions, _MENTIONS, " ")
     lines = [
@@ -512,6 +525,17 @@ def _fitting(lines: Iterable[str], budget: int = _PAGE) -> list[str]:
         budget -= units(line) + 1
         if budget < 0:
             return [*kept, layout.subtext(f"and {len(offered) - len(kept)} more")]
+        kept.append(line)
+    return kept
+
+
+def _whole(lines: Iterable[str], budget: int) -> list[str]:
+    """Return the first lines that fit."""
+    kept: list[str] = []
+    for line in lines:
+        budget -= units(line) + 1
+        if budget < 0:
+            break
         kept.append(line)
     return kept
 

@@ -35,6 +35,8 @@ class AlertPolicy:
     """The names of the configured senders, the default one first."""
     storm: StormRules = StormRules()
     """When incidents share messages."""
+    changes: timedelta = timedelta(hours=1)
+    """How long before an incident began changes are of interest; 0: never."""
 
     @property
     def default_source(self) -> str:

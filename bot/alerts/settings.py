@@ -112,6 +112,8 @@ class AlertsSettings(Section):
     """How long what is over is kept."""
     storm: StormSettings = StormSettings()
     """When incidents share messages."""
+    changes: Duration = timedelta(hours=1)
+    """A card shows what changed in its namespace or app this long before it began, and since; 0: nothing."""
     poll: Annotated[Duration, AfterValidator(_not_too_often)] = timedelta(minutes=1)
     """How often each Alertmanager is asked what fires and what is silenced; at least 30s."""
     silences: SilenceSettings = SilenceSettings()
@@ -144,6 +146,7 @@ def compile_policy(
             calm_for=settings.storm.calm_for,
             mention_every=settings.storm.mention_every,
         ),
+        changes=settings.changes,
     )
 
 

@@ -12,6 +12,7 @@ from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Seve
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.storm.model import Place
 from bot.alerts.storm.service import Storms
+from bot.alerts.whereabouts import NOWHERE, NoTargets, Targets, Whereabouts, whereabouts
 from bot.alerts.words import where
 from bot.cards.model import Priority
 from bot.cards.store import Cards
@@ -47,6 +48,8 @@ class Known:
     acknowledged: bool
     targets: tuple[str, ...]
     """Its names in the access policy."""
+    whereabouts: Whereabouts = NOWHERE
+    """Where its alerts fire."""
 
 
 class Index:
@@ -55,6 +58,11 @@ class Index:
     def __init__(self) -> None:
         """Start empty; filled when leading begins."""
         self._known: dict[IncidentNumber, Known] = {}
+        self._targets: Targets = NoTargets()
+
+    def use(self, targets: Targets) -> None:
+        """Have somebody say which Application an alert is about."""
+        self._targets = targets
 
     def note(self, incident: Incident) -> None:
         """Remember an open incident, forget one that is over."""
@@ -68,6 +76,7 @@ class Index:
             incident.severity,
             incident.acknowledgement is not None,
             targets_of(incident),
+            whereabouts(incident, self._targets),
         )
 
     def all(self) -> list[Known]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.alerts import store
 from bot.alerts.card import Look, render_incident, render_ping
+from bot.alerts.changes.service import ChangesHere
 from bot.alerts.model import Destination, Incident, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import MentionIds
@@ -19,21 +20,25 @@ from bot.database.engine import Database
 class IncidentCards:
     """Renders incidents, one card for each channel."""
 
-    def __init__(self, database: Database, clock: Clock, policy: Callable[[], AlertPolicy]) -> None:
-        """Take the database and the policy of the moment."""
+    def __init__(
+        self, database: Database, clock: Clock, policy: Callable[[], AlertPolicy], changes: ChangesHere
+    ) -> None:
+        """Take the database, the policy of the moment and what reads what changed around an incident."""
         self._database = database
         self._clock = clock
         self._policy = policy
+        self._changes = changes
 
     async def render(self, key: str, channel_id: int) -> Rendered | None:
         """Render an incident; one that is no longer kept has no card."""
         async with self._database.reading() as tx:
             incident = await store.find_incident(tx, IncidentNumber(int(key)))
-            silenced = await read_silenced(tx, incident) if incident is not None else ()
-        if incident is None:
-            return None
+            if incident is None:
+                return None
+            silenced = await read_silenced(tx, incident)
+            changes = await self._changes.read(tx, incident, channel_id=channel_id)
         destination = destination_in(incident, channel_id, self._policy())
-        look = replace(look_at(destination, self._policy(), self._clock), silenced=silenced)
+        look = replace(look_at(destination, self._policy(), self._clock), silenced=silenced, changes=changes)
         return render_incident(incident, look=look)
 
 

@@ -57,6 +57,12 @@ class Card:
     failures: int
     retry_at: datetime | None
 
+    def url(self, guild_id: int) -> str | None:
+        """Return the address that opens it in Discord, once it was shown there."""
+        if self.message_id is None:
+            return None
+        return f"https://discord.com/channels/{guild_id}/{self.posted_in}/{self.message_id}"
+
     def nonce(self, began: datetime) -> str:
         """Return the text by which Discord recognises a repetition of the creation that began then.
 

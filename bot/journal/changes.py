@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.core.actor import Actor
-from bot.journal.model import Outcome, Recorded, Scalar
+from bot.journal.model import Entry, Outcome, Recorded, Scalar
 
 STATE: Final = "state"
 """The detail in which an operation's entry says how far it is."""
@@ -56,6 +56,19 @@ _STATES: Final = {
     "superseded": Ending.SUPERSEDED,
     "lost": Ending.LOST,
 }
+
+
+def is_news(entry: Entry) -> bool:
+    """Tell whether an entry tells of a change, or of how one goes on or ended."""
+    is_step = entry.operation is not None and entry.detail.get(STATE) in _STATES
+    return entry.change or (is_step and entry.outcome is not Outcome.REFUSED)
+
+
+def card_of(changed: Changed) -> tuple[str, str] | None:
+    """Return the kind and the key of the card that shows more of a change, as the rooms above name them."""
+    if changed.operation is not None:
+        return "operation", changed.operation
+    return ("incident", str(changed.incident)) if changed.incident is not None else None
 
 
 def changes_of(found: Sequence[Recorded], steps: Iterable[Recorded] = ()) -> list[Changed]:

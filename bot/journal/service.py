@@ -5,7 +5,8 @@ when it is old. What people do stands in the chain and is never deleted: a chain
 with its beginning cut off could not be told from one that somebody shortened.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from datetime import date, datetime
 
 from bot.core.clock import Clock
@@ -45,6 +46,15 @@ class Journal:
     def subscribe(self, subscriber: Subscriber) -> None:
         """Tell somebody of every entry from now on, in the order of subscribing."""
         self._subscribers.append(subscriber)
+
+    @asynccontextmanager
+    async def telling(self, subscriber: Subscriber) -> AsyncIterator[None]:
+        """Tell somebody of every entry until the context ends."""
+        self.subscribe(subscriber)
+        try:
+            yield
+        finally:
+            self._subscribers.remove(subscriber)
 
     async def append(self, tx: Transaction, entry: Entry) -> Recorded:
         """Record an entry in the transaction of the change itself, and tell the subscribers.
@@ -108,6 +118,10 @@ class Journal:
         found = await self.list_changes(
             tx, namespaces=namespaces, apps=apps, since=since, until=until, limit=limit
         )
+        return await self.put_together(tx, found)
+
+    async def put_together(self, tx: Transaction, found: Sequence[Recorded]) -> list[Changed]:
+        """Return changes that were found, newest first, each operation as one with how it ended."""
         operations = {one.entry.operation for one in found if one.entry.operation is not None}
         steps = await store.list_steps(tx, operations) if operations else []
         return changes_of(found, steps)

@@ -152,6 +152,37 @@ def test_a_card_calls_and_pings_until_somebody_has_it():
         assert (made.ping_roles, made.ping_users) == ((), ())
 
 
+CHANGES = ("**Changed here**", "alice synced **shop**", "bob rotated **db**")
+
+
+def test_what_changed_stands_between_what_is_wrong_and_the_people_behind_a_line():
+    incident = an_incident(an_alert(annotations={"summary": "It is full"}), notes={"oncall": "Paged bob"})
+    made = card(incident, replace(LOOK, changes=CHANGES))
+    (box,) = made.view.children
+    kinds = [type(item).__name__ for item in box.children]
+    lines = texts(made)
+    assert lines.index("It is full") < lines.index("Changed here") < lines.index("Paged bob")
+    assert box.children[kinds.index("Separator", 2)].visible
+    assert "\n".join(CHANGES) in lines
+
+
+def test_without_changes_there_is_no_line():
+    (box,) = card(an_incident()).view.children
+    assert not any(getattr(item, "visible", False) is True for item in box.children if "Sep" in repr(item))
+
+
+def test_changes_that_do_not_fit_are_left_out_whole():
+    changes = ("**Changed here**", "short", "x" * 1_500)
+    assert "short" in texts(card(an_incident(), replace(LOOK, changes=changes)))
+    assert "x" * 20 not in texts(card(an_incident(), replace(LOOK, changes=changes)))
+    assert "Changed here" not in texts(card(an_incident(), replace(LOOK, changes=("**Changed here**",))))
+
+
+def test_a_closed_card_says_nothing_of_changes():
+    made = card(an_incident(an_alert(until=at(5))), replace(LOOK, changes=CHANGES))
+    assert "Changed here" not in texts(made)
+
+
 def test_a_reopened_card_says_so():
     made = texts(card(an_incident(reopened=1, reopened_at=at(40))))
     assert f"firing since {stamp(at(40))}" in made
@@ -437,7 +468,13 @@ def hostile_incidents(draw: st.DrawFn) -> Incident:
 
 
 LOOKS = st.sampled_from(
-    [LOOK, CALLING, Look(now=at(60), mentions=tuple(f"<@&{80000000000000000 + n}>" for n in range(60)))]
+    [
+        LOOK,
+        CALLING,
+        replace(LOOK, changes=CHANGES),
+        replace(CALLING, changes=tuple("🔥" * 250 for _ in range(5))),
+        Look(now=at(60), mentions=tuple(f"<@&{80000000000000000 + n}>" for n in range(60))),
+    ]
 )
 _INACTIVE = re.compile(r"\\.|`[^`]*`", re.DOTALL)
 _MENTION = re.compile(r"<(?:@[!&]?|#)\d+>|@everyone|@here", re.IGNORECASE)

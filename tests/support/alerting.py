@@ -6,6 +6,7 @@ from datetime import timedelta
 from bot.access.model import Grant, Policy
 from bot.access.service import Access
 from bot.alerts import store
+from bot.alerts.changes.service import ChangesHere
 from bot.alerts.digests import Digests
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
@@ -23,10 +24,21 @@ from bot.database.engine import Database
 from bot.database.leadership import Leadership
 from bot.journal.service import Journal
 from bot.timers.service import Timers
+from tests.support.chat import GUILD_ID
 from tests.support.clock import ManualClock
 
 ALERTS, CRITICAL = 101, 102
 OPERATORS = "900"
+
+
+class Apps:
+    """Says by its `app` of which Application an alert is, as Argo CD would by its resources."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str] = {}
+
+    def find_app(self, labels):
+        return self.known.get(labels.get("app", ""))
 
 
 def a_route(match="", channel="alerts", *, mention=(), remind=None, goes_on=False, index=0) -> Route:
@@ -67,6 +79,16 @@ class Rooms:
         self.showing = Showing(
             self.cards, self.timers, self.journal, self.clock, lambda: self.policy, storms=self.storms
         )
+        self.apps = Apps()
+        self.changes = ChangesHere(
+            self.journal,
+            self.cards,
+            self.showing.index,
+            policy=lambda: self.policy,
+            targets=self.apps,
+            guild=lambda: GUILD_ID,
+        )
+        self.journal.subscribe(self.changes.hear)
         self.intake = Intake(self.database, self.showing, self.clock, lambda: self.policy)
         self.applier = Applier(self.database, self.clock, handle=self.intake.apply, notice=self._notice)
         grant = Grant(name="operators", roles=frozenset({OPERATORS}), may=("alerts:*",))

@@ -88,7 +88,7 @@ class World:
             DiscordMessages(lambda: self.bot),
             self.pacing,
             {
-                CARD: IncidentCards(rooms.database, rooms.clock, self._policy),
+                CARD: IncidentCards(rooms.database, rooms.clock, self._policy, rooms.changes),
                 PING: PingCards(rooms.database, rooms.clock, self._policy),
                 kinds.DIGEST: DigestCards(rooms.database, rooms.clock),
                 kinds.CALL: CallCards(rooms.database, self._policy),
