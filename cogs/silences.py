@@ -1,6 +1,7 @@
 """The dialogs and buttons of silences: Discord's objects in, one call of the service, its answer out."""
 
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import Any, Final
 
 import discord
@@ -10,13 +11,14 @@ from bot.alerts.model import IncidentNumber
 from bot.alerts.silences.card import (
     created_words,
     ended_words,
+    render_misunderstood,
     render_preview,
     render_silence,
     silence_key,
 )
-from bot.alerts.silences.length import PRESETS, preset_text
-from bot.alerts.silences.model import LONGEST_COMMENT, LONGEST_MATCHERS, Draft, Width, write_matchers
-from bot.alerts.silences.service import USUAL_LENGTH, Made, Previewed, Silences, are_one
+from bot.alerts.silences.length import PRESETS, UNTILS, preset_text
+from bot.alerts.silences.model import LONGEST_COMMENT, LONGEST_MATCHERS, Draft, Width, Written, write_matchers
+from bot.alerts.silences.service import USUAL_LENGTH, Made, Misunderstood, Previewed, Silences, are_one
 from bot.alerts.silences.store import KeptSilence
 from bot.chat import layout
 from bot.chat.action import button
@@ -31,11 +33,15 @@ from bot.chat.replies import (
     replace,
     reply,
 )
+from bot.core.durations import spoken_duration
 from cogs.incidents import parse_incident
 
 _LONGEST_LENGTH: Final = 60
 _MOST_LISTED: Final = 5
 _LENGTHS: Final = "30m, 2h, 1d, until 08:00, until tomorrow 8:00"
+_WRITTEN: Final = "Such as 90m, 2h30m, until 18:30, until friday 8:00"
+_AS_IT_IS: Final = "as it is"
+_OFFERED: Final = (*map(preset_text, PRESETS), *UNTILS)
 
 
 class SilencesCog(commands.Cog):
@@ -60,9 +66,8 @@ class SilencesCog(commands.Cog):
         await replace(interaction, _answer(outcome, token=key))
 
     async def _press_edit(self, interaction: Interaction, key: str) -> None:
-        draft = await self._silences.reopen(key, by=actor_from(interaction))
-        end = f"until {draft.ends_at.astimezone(self._silences.zone):%Y-%m-%d %H:%M}"
-        dialog = SilenceDialog(self._silences, draft, length=end, title="Change a silence", end=end)
+        draft, written = await self._silences.reopen(key, by=actor_from(interaction))
+        dialog = SilenceDialog(self._silences, draft, written=written, title="Change a silence", has_end=True)
         await interaction.response.send_modal(dialog)
 
     async def _press_extend(self, interaction: Interaction, key: str) -> None:
@@ -90,52 +95,66 @@ class SilenceDialog(GuardedModal):
         silences: Silences,
         draft: Draft,
         *,
-        length: str,
         title: str,
-        end: str | None = None,
+        length: str = "",
+        has_end: bool = False,
+        written: Written | None = None,
     ) -> None:
-        """Take the draft that it begins with; `end` stands for the end that the draft has."""
+        """Take the draft that it begins with, whose end may stay, and what was typed the last time."""
         super().__init__("silence", title=title)
         self._silences = silences
         self._draft = draft
-        self._end = end
+        typed = written or Written(
+            matchers=write_matchers(draft.matchers),
+            length=None if has_end else length or preset_text(USUAL_LENGTH),
+            comment=draft.comment,
+        )
+        is_offered = typed.length is None or typed.length in _OFFERED
         self._matchers: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id="matchers",
             style=discord.TextStyle.paragraph,
-            default=write_matchers(draft.matchers)[:LONGEST_MATCHERS],
+            default=typed.matchers[:LONGEST_MATCHERS],
             max_length=LONGEST_MATCHERS,
         )
+        self._usual: discord.ui.Select[Any] = discord.ui.Select(
+            custom_id="usual",
+            options=_lengths(draft if has_end else None, silences.zone, chosen=typed.length),
+            required=False,
+        )
         self._length: discord.ui.TextInput[Any] = discord.ui.TextInput(
-            custom_id="length", default=length[:_LONGEST_LENGTH], max_length=_LONGEST_LENGTH
+            custom_id="length",
+            default="" if is_offered else (typed.length or "")[:_LONGEST_LENGTH],
+            max_length=_LONGEST_LENGTH,
+            required=False,
         )
         self._comment: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id="comment",
             style=discord.TextStyle.paragraph,
-            default=draft.comment[:LONGEST_COMMENT],
+            default=typed.comment[:LONGEST_COMMENT],
             max_length=LONGEST_COMMENT,
             required=False,
         )
-        self.add_item(
-            discord.ui.Label(
-                text="What",
-                description="Matchers as Alertmanager writes them, one a line",
-                component=self._matchers,
-            )
-        )
-        self.add_item(discord.ui.Label(text="How long", description=_LENGTHS, component=self._length))
-        self.add_item(discord.ui.Label(text="Why", component=self._comment))
+        for text, description, component in (
+            ("What", "Matchers as Alertmanager writes them, one a line", self._matchers),
+            ("How long", None, self._usual),
+            ("Or as you write it", _WRITTEN, self._length),
+            ("Why", None, self._comment),
+        ):
+            self.add_item(discord.ui.Label(text=text, description=description, component=component))
 
     async def submitted(self, interaction: Interaction) -> None:
-        """Show what it would do."""
+        """Show what it would do, or what is wrong with it."""
         await defer(interaction)
-        draft = self._silences.read(
-            self._draft,
-            matchers=self._matchers.value,
-            length=None if self._length.value == self._end else self._length.value,
-            comment=self._comment.value,
-        )
-        previewed = await self._silences.preview(draft, by=actor_from(interaction))
-        await reply(interaction, _answer(previewed))
+        written = Written(matchers=self._matchers.value, length=self._chosen(), comment=self._comment.value)
+        outcome = await self._silences.submit(self._draft, written, by=actor_from(interaction))
+        await reply(interaction, _answer(outcome))
+
+    def _chosen(self) -> str | None:
+        """Return the length: what was typed counts more than what was chosen."""
+        if typed := self._length.value.strip():
+            return typed
+        chosen = next(iter(self._usual.values), "") or preset_text(USUAL_LENGTH)
+        return None if chosen == _AS_IT_IS else chosen
 
 
 class ExtendDialog(GuardedModal):
@@ -172,9 +191,7 @@ async def open_dialog(
 ) -> None:
     """Ask what to silence about an incident; the answer to an interaction that has none yet."""
     draft = await silences.propose(number, by=actor_from(interaction), comment=comment)
-    dialog = SilenceDialog(
-        silences, draft, length=length or preset_text(USUAL_LENGTH), title=f"Silence #{number}"
-    )
+    dialog = SilenceDialog(silences, draft, length=length, title=f"Silence #{number}")
     await interaction.response.send_modal(dialog)
 
 
@@ -191,9 +208,23 @@ async def end_silences(interaction: Interaction, silences: Silences, key: str) -
 
 def offer_lengths(typed: str) -> list[Choice]:
     """Return usual lengths for completion, and what was typed."""
-    presets = [preset_text(preset) for preset in PRESETS if preset_text(preset).startswith(typed.strip())]
+    presets = [text for text in _OFFERED if text.startswith(typed.strip().lower())]
     written = [typed.strip()[:_LONGEST_LENGTH]] if typed.strip() and typed.strip() not in presets else []
     return [Choice(name=text, value=text) for text in (*written, *presets)]
+
+
+def _lengths(draft: Draft | None, zone: tzinfo, *, chosen: str | None) -> list[discord.SelectOption]:
+    """Return the lengths to choose from; where a draft has an end, that it stays as it is."""
+    usual = [
+        *((spoken_duration(preset), preset_text(preset)) for preset in PRESETS),
+        *((text[0].upper() + text[1:], text) for text in UNTILS),
+    ]
+    if draft is not None:
+        usual.insert(0, (f"Until {draft.ends_at.astimezone(zone):%Y-%m-%d %H:%M}, as it is", _AS_IT_IS))
+    return [
+        discord.SelectOption(label=label, value=value, default=value == (chosen or _AS_IT_IS))
+        for label, value in usual
+    ]
 
 
 async def _list(interaction: Interaction, found: Sequence[KeptSilence]) -> None:
@@ -206,7 +237,9 @@ async def _list(interaction: Interaction, found: Sequence[KeptSilence]) -> None:
         await reply(interaction, f"{len(found) - _MOST_LISTED} more silences keep it quiet as well.")
 
 
-def _answer(outcome: Made | Previewed, *, token: str = "") -> discord.ui.LayoutView:
+def _answer(outcome: Made | Previewed | Misunderstood, *, token: str = "") -> discord.ui.LayoutView:
+    if isinstance(outcome, Misunderstood):
+        return render_misunderstood(outcome.why, key=outcome.token)
     if isinstance(outcome, Previewed):
         return render_preview(
             outcome.draft,

@@ -41,7 +41,13 @@ def card(town):
 def left(dialog):
     """What the fields of a dialog hold before anybody types."""
     fields = [part["component"] for part in dialog.modal["components"]]
-    return {field["custom_id"]: field.get("value") or "" for field in fields}
+    return {field["custom_id"]: held(field) for field in fields}
+
+
+def held(field):
+    if "options" in field:
+        return [option["value"] for option in field["options"] if option.get("default")]
+    return field.get("value") or ""
 
 
 async def hidden(peer):
@@ -67,7 +73,7 @@ async def silenced(town):
 async def test_the_dialog_begins_with_the_group(town, told):
     dialog = await town.alice.click(card(town), label="Silence…")
     assert left(dialog)["matchers"] == 'alertname="DiskFull"\nnamespace="shop"'
-    assert left(dialog)["length"] == "2h"
+    assert (left(dialog)["usual"], left(dialog)["length"]) == (["2h"], "")
 
 
 async def test_what_it_would_hide_is_shown_privately_before_it_is_made(town, told):
@@ -121,16 +127,42 @@ async def test_who_may_not_is_told_privately(town, told):
     assert answer.modal is None
 
 
-async def test_what_is_not_understood_is_said(town, told):
-    answer = await previewed(town, length="soon")
+async def test_a_usual_length_is_chosen_and_what_is_typed_counts_more(town, told):
+    dialog = await town.alice.click(card(town), label="Silence…")
+    for typed, hours in (("", 4), ("90m", 1.5)):
+        shown = await town.alice.submit_modal(dialog, {**left(dialog), "usual": ["4h"], "length": typed})
+        ends_at = town.world.clock.now() + timedelta(hours=hours)
+        assert f"Until <t:{int(ends_at.timestamp())}:f>" in words_of(shown.response)
+        dialog = await town.alice.click(card(town), label="Silence…")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"length": "soon"}, "The length is not understood"),
+        ({"matchers": 'alertname=~"("\nteam=db'}, "The matchers are not understood"),
+        ({"matchers": 'team=~"a**"'}, "not understood"),
+    ],
+)
+async def test_what_is_not_understood_is_given_back_for_another_try(town, told, typed, said):
+    dialog = await town.alice.click(card(town), label="Silence…")
+    whole = {**left(dialog), "comment": "a long story", **typed}
+    answer = await town.alice.submit_modal(dialog, whole)
     assert answer.ephemeral
-    assert answer.response.content.startswith("The length is not understood")
+    assert said in words_of(answer.response)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert {**left(again), "usual": ["2h"]} == whole
+    corrected = {**left(again), "matchers": "alertname=DiskFull", "length": "1h"}
+    shown = await town.alice.submit_modal(again, corrected)
+    assert "It matches 2 firing alerts." in words_of(shown.response)
 
 
 async def test_an_alertmanager_that_does_not_answer_is_said(town, told):
     await told.stop()
     answer = await previewed(town)
-    assert answer.response.content.endswith("Nothing was silenced.")
+    assert "Nothing was silenced." in words_of(answer.response)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert left(again)["comment"] == "moving disks"
 
 
 async def test_a_silence_is_extended_and_ended_from_the_card(town, told):
@@ -152,7 +184,7 @@ async def test_commands_do_the_same(town, told):
     dialog = await town.alice.slash(
         town.alerts, "alerts silence", incident="1", length="30m", comment="patching"
     )
-    assert (left(dialog)["length"], left(dialog)["comment"]) == ("30m", "patching")
+    assert (left(dialog)["usual"], left(dialog)["comment"]) == (["30m"], "patching")
     shown = await town.alice.submit_modal(dialog, left(dialog))
     await town.alice.click(shown.response, label="Silence")
     assert len(await hidden(told)) == 2

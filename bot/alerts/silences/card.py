@@ -152,6 +152,11 @@ def render_event(event: Event, *, source: str, key: str) -> discord.ui.LayoutVie
     )
 
 
+def render_misunderstood(why: str, *, key: str) -> discord.ui.LayoutView:
+    """Return what was wrong with what somebody typed, and the button that gives it back."""
+    return layout.view(layout.text(why), layout.row(button("silence-edit", key, "Try again")))
+
+
 def created_words(created: Mapping[str, str], failed: Mapping[str, str], draft: Draft) -> str:
     """Return the private answer after a silence was asked for; `failed` says why, by source."""
     until = f"until {timestamp(draft.ends_at, 'f')} ({timestamp(draft.ends_at)})"

@@ -26,6 +26,9 @@ PRESETS: Final = (
 )
 """What is offered to choose from."""
 
+UNTILS: Final = ("until 08:00", "until tomorrow 08:00", "until monday 08:00")
+"""Ends that are offered beside the lengths, as `parse_end` reads them."""
+
 _WORDS: Final = (
     (r"weeks?", "w"),
     (r"days?", "d"),

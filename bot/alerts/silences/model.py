@@ -161,6 +161,16 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What somebody left in the dialog, as it was typed."""
+
+    matchers: str
+    length: str | None
+    """None: the end that the draft has."""
+    comment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """What a draft would keep quiet now."""
 

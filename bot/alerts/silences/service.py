@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Final
 
+import structlog
+
 from bot.access.service import Access
 from bot.alerts import kinds
 from bot.alerts.model import Incident, IncidentNumber
@@ -32,6 +34,7 @@ from bot.alerts.silences.model import (
     SilencePolicy,
     Verdict,
     Width,
+    Written,
     new_silence,
     prefill,
     read_matchers,
@@ -43,10 +46,12 @@ from bot.cards.store import Cards, find_card
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import (
+    BrokenError,
     ConflictError,
     InvalidError,
     MachineError,
     NotFoundError,
+    UnavailableError,
 )
 from bot.core.matchers import Matcher
 from bot.database.engine import Database, Transaction
@@ -57,6 +62,8 @@ USUAL_LENGTH: Final = timedelta(hours=2)
 _DRAFT_LASTS: Final = timedelta(minutes=20)
 """Longer than the 15 minutes in which a private answer can be pressed."""
 _TOKEN_BYTES: Final = 9
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,14 @@ class Previewed:
     """The incidents that it hides."""
     widths: Mapping[Width, tuple[Matcher, ...]]
     """What could be silenced instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misunderstood:
+    """What was typed could not be previewed; it is kept for another try."""
+
+    token: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +175,26 @@ class Silences:
             incident=number,
         )
 
-    async def reopen(self, key: str, *, by: Actor) -> Draft:
-        """Return a draft, or a silence as a draft that takes its place, for one more dialog."""
+    async def reopen(self, key: str, *, by: Actor) -> tuple[Draft, Written | None]:
+        """Return a draft, or a silence as a draft that takes its place, for one more dialog.
+
+        With it comes what was typed the last time, if that could not be previewed.
+        """
         if "/" not in key:
-            return (await self._draft(key, by)).draft
+            again = await self._draft(key, by)
+            return again.draft, again.written
         kept = await self._kept(key)
         await self._examiner.allow_all(by, SILENCE, kept)
-        return _as_draft(kept)
+        return _as_draft(kept), None
+
+    async def submit(self, base: Draft, written: Written, *, by: Actor) -> Previewed | Misunderstood:
+        """Preview what somebody left in the dialog, or keep it for another try."""
+        try:
+            draft = self.read(base, matchers=written.matchers, length=written.length, comment=written.comment)
+            return await self.preview(draft, by=by)
+        except (InvalidError, UnavailableError, BrokenError) as error:
+            log.info("silence_not_previewed", error=type(error).__name__, why=str(error))
+            return Misunderstood(await self._keep_written(base, written, by), str(error))
 
     def read(self, base: Draft, *, matchers: str, length: str | None, comment: str) -> Draft:
         """Return what somebody left in the dialog; without a length the end stays as it is.
@@ -208,6 +236,8 @@ class Silences:
             UnavailableError: No Alertmanager took it.
         """
         kept = await self._draft(token, by)
+        if kept.written is not None:
+            raise ConflictError("This was not previewed yet.")
         if kept.draft.ends_at <= self._clock.now():
             raise InvalidError("Its end has passed meanwhile: press Change and give it another.")
         examined = await self._examiner.examine(kept.draft, by)
@@ -290,6 +320,13 @@ class Silences:
             named={incident.number: incident for incident in examined.hidden},
             widths=await self._widths(draft),
         )
+
+    async def _keep_written(self, base: Draft, written: Written, by: Actor) -> str:
+        token = secrets.token_hex(_TOKEN_BYTES)
+        async with self._database.transaction() as tx:
+            kept = KeptDraft(base, by.id, written=written)
+            await store.insert_draft(tx, token, kept, expires_at=self._clock.now() + _DRAFT_LASTS)
+        return token
 
     async def _widths(self, draft: Draft) -> Mapping[Width, tuple[Matcher, ...]]:
         if draft.incident is None:

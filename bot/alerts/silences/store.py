@@ -1,7 +1,7 @@
 """The tables of silences: those that are known, and drafts behind the buttons of previews."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from bot.alerts.model import AlertStatus, IncidentNumber
 from bot.alerts.peers.model import Silence, SilenceState
-from bot.alerts.silences.model import Breadth, Draft, Known
+from bot.alerts.silences.model import Breadth, Draft, Known, Written
 from bot.alerts.store import alert, incident
 from bot.core.matchers import parse_matcher
 from bot.database.engine import Transaction
@@ -82,6 +82,8 @@ class KeptDraft:
     """In what way its author was told that it is broad."""
     was_tried: bool = False
     """Whether Alertmanager was asked for it before, and may have heard."""
+    written: Written | None = None
+    """What was typed in its place and could not be previewed."""
 
 
 async def list_of_source(tx: Transaction, source: str) -> list[KeptSilence]:
@@ -290,6 +292,7 @@ def _write_draft(kept: KeptDraft) -> dict[str, Any]:
         "replaces": [list(pair) for pair in value.replaces],
         "shown": sorted(breadth.value for breadth in kept.shown),
         "was_tried": kept.was_tried,
+        "written": asdict(kept.written) if kept.written is not None else None,
     }
 
 
@@ -302,4 +305,12 @@ def _read_draft(body: Mapping[str, Any], by_id: str) -> KeptDraft:
         incident=IncidentNumber(number) if number is not None else None,
         replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
     )
-    return KeptDraft(value, by_id, frozenset(map(Breadth, body["shown"])), was_tried=body["was_tried"])
+    # Drafts of the version before have none.
+    written = body.get("written")
+    return KeptDraft(
+        value,
+        by_id,
+        frozenset(map(Breadth, body["shown"])),
+        was_tried=body["was_tried"],
+        written=Written(**written) if written is not None else None,
+    )

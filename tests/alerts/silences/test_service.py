@@ -10,8 +10,8 @@ import pytest
 
 from bot.access.model import Grant, Policy
 from bot.alerts.model import IncidentNumber
-from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, created_by
-from bot.alerts.silences.service import Made, Previewed
+from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written, created_by
+from bot.alerts.silences.service import Made, Misunderstood, Previewed
 from bot.core.errors import (
     ConflictError,
     InvalidError,
@@ -244,6 +244,19 @@ async def test_what_is_not_understood_is_said_with_its_part(world, matchers, len
         world.silences.read(draft, matchers=matchers, length=length, comment="")
 
 
+async def test_what_was_typed_is_kept_for_its_author_alone(world):
+    draft = await world.silences.propose(ONE, by=ADA)
+    written = Written(matchers="alertname=DiskFull", length="soon", comment="a long story")
+    kept = await world.silences.submit(draft, written, by=ADA)
+    assert isinstance(kept, Misunderstood)
+    assert kept.why.startswith("The length is not understood")
+    assert await world.silences.reopen(kept.token, by=ADA) == (draft, written)
+    with pytest.raises(NotFoundError):
+        await world.silences.reopen(kept.token, by=BEN)
+    with pytest.raises(ConflictError):
+        await world.silences.create(kept.token, by=ADA)
+
+
 async def test_extending_counts_from_the_end_and_keeps_the_id(world):
     made_id = await silenced(world)
     [before] = await active(world)
@@ -269,7 +282,7 @@ async def test_an_extension_beyond_the_limit_is_previewed_first(world):
 async def test_changed_matchers_make_another_silence_in_its_place(world, peer):
     await world.look()
     made_id = await silenced(world)
-    draft = await world.silences.reopen("i/1", by=ADA)
+    draft, _ = await world.silences.reopen("i/1", by=ADA)
     narrower = world.silences.read(
         draft, matchers='alertname="DiskFull", namespace="shop", pod="a"', length=None, comment="only a"
     )
