@@ -1,0 +1,109 @@
+"""What a sync's plan keeps for whoever begins it: read back from JSON after any restart. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.argocd.fields import flag, items, mapping, number, text, texts
+from bot.argocd.model import ResourceKey
+from bot.kube.model import ObjectKey
+
+SYNC: Final = "argocd.sync"
+ROLLBACK: Final = "argocd.rollback"
+TREE: Final = "argocd.tree"
+TERMINATE: Final = "argocd.terminate"
+"""The kinds of operations."""
+
+_PARTS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asked of one Application."""
+
+    key: ObjectKey
+    revisions: tuple[str, ...] = ()
+    """One per source; none: what the sources follow."""
+    prune: bool = False
+    dry_run: bool = False
+    selected: tuple[ResourceKey, ...] = ()
+    history_id: int | None = None
+    """Only of a rollback: what to deploy again."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what a plan keeps."""
+        return {
+            "app": list(self.key),
+            "revisions": list(self.revisions),
+            "prune": self.prune,
+            "dry_run": self.dry_run,
+            "selected": [list(each) for each in self.selected],
+            **({} if self.history_id is None else {"history_id": self.history_id}),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedTree:
+    """What somebody asked of an Application and all below it."""
+
+    root: ObjectKey
+    prune: bool = False
+    left_out: tuple[ObjectKey, ...] = ()
+    """Those that are not to be synced, whatever happens: the bot's own."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what a plan keeps."""
+        return {
+            "app": list(self.root),
+            "prune": self.prune,
+            "left_out": [list(each) for each in self.left_out],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedEnd:
+    """Which running sync of somebody else somebody asked to end."""
+
+    key: ObjectKey
+    started_at: str = ""
+    """When it began, as Argo CD writes it; empty where it had not begun. Another one is not ended."""
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what a plan keeps."""
+        return {"app": list(self.key), "started_at": self.started_at}
+
+
+def read_asked(request: Mapping[str, Any]) -> Asked:
+    """Return what a plan kept."""
+    return Asked(
+        key=_key(request.get("app")),
+        revisions=texts(request.get("revisions")),
+        prune=flag(request.get("prune")),
+        dry_run=flag(request.get("dry_run")),
+        selected=tuple(
+            ResourceKey(*parts)
+            for each in items(request.get("selected"))
+            if len(parts := texts(each)) == _PARTS
+        ),
+        history_id=number(request["history_id"]) if "history_id" in request else None,
+    )
+
+
+def read_asked_tree(request: Mapping[str, Any]) -> AskedTree:
+    """Return what a plan kept."""
+    return AskedTree(
+        root=_key(request.get("app")),
+        prune=flag(request.get("prune")),
+        left_out=tuple(_key(each) for each in items(request.get("left_out"))),
+    )
+
+
+def read_asked_end(request: Mapping[str, Any]) -> AskedEnd:
+    """Return what a plan kept."""
+    found = mapping(dict(request))
+    return AskedEnd(key=_key(found.get("app")), started_at=text(found.get("started_at")))
+
+
+def _key(value: object) -> ObjectKey:
+    parts: Sequence[str] = texts(value)
+    return ObjectKey(*parts) if len(parts) == len(ObjectKey._fields) else ObjectKey("", "")

@@ -1,0 +1,389 @@
+"""What somebody is shown before they confirm, and what is kept of it: plans of operations. Pure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE, TREE, Asked, AskedEnd, AskedTree
+from bot.argocd.model import (
+    Application,
+    ApplicationDetail,
+    HealthStatus,
+    HistoryEntry,
+    ResourceState,
+    Source,
+    SyncStatus,
+    access_targets,
+)
+from bot.argocd.patches import USER_PREFIX
+from bot.argocd.views import Branch, Commit, Windows
+from bot.argocd.words import name_of, short
+from bot.chat.text import code, cut, escape, timestamp
+from bot.kube.model import ObjectKey
+from bot.operations.model import Plan
+
+SYNC_ACTION: Final = "argocd:sync"
+ROLLBACK_ACTION: Final = "argocd:rollback"
+TERMINATE_ACTION: Final = "argocd:terminate"
+STATUS_ACTION: Final = "argocd:status"
+
+_MOST_NAMED: Final = 6
+_MOST_WAVES: Final = 8
+_SUBJECT: Final = 100
+_MESSAGE: Final = 200
+_MOST_CONDITIONS: Final = 2
+_HARSH_OPTIONS: Final = ("Replace=true", "Force=true")
+
+Commits = Sequence[Commit | None]
+
+
+def subject_of(key: ObjectKey) -> str:
+    """Return what only one operation at a time may have to do with."""
+    return f"app:{key}"
+
+
+def place_of(application: Application, home: str) -> str:
+    """Return where an Application is, for the facts line: its project and name."""
+    key = application.key
+    return f"{application.project} / {key.name if key.namespace == home else key}"
+
+
+def plan_sync(
+    detail: ApplicationDetail,
+    asked: Asked,
+    *,
+    commits: Commits,
+    windows: Windows,
+    home: str,
+    url: str | None,
+    min_approvals: int = 0,
+) -> Plan:
+    """Return the plan of a sync. The commits are those of the new revisions, one for each source."""
+    application = detail.application
+    name = application.key.name
+    what = "Dry run of" if asked.dry_run else "Sync"
+    body = [
+        *_revision_lines(detail, asked, commits),
+        *_difference_lines(detail, asked),
+        *_pruning_lines(detail, asked),
+        *_selection_lines(asked),
+        *_window_lines(windows),
+        *_warnings(detail, asked),
+    ]
+    return Plan(
+        kind=SYNC,
+        action=SYNC_ACTION,
+        targets=access_targets(application, detail.labels),
+        subject=subject_of(application.key),
+        title=f"{what} {name}",
+        doing=f"{'Dry run of' if asked.dry_run else 'Syncing'} {name}",
+        done=f"{'Dry run of' if asked.dry_run else 'Synced'} {name}",
+        system="Argo CD",
+        place=place_of(application, home),
+        body=tuple(body),
+        request=asked.to_json(),
+        namespace=application.destination.namespace or None,
+        app=str(application.key),
+        url=url,
+        cancel_label="Terminate",
+        cancel_action=TERMINATE_ACTION,
+        details_action=STATUS_ACTION,
+        min_approvals=min_approvals,
+        changes=not asked.dry_run,
+    )
+
+
+def plan_rollback(
+    detail: ApplicationDetail,
+    entry: HistoryEntry,
+    asked: Asked,
+    *,
+    commits: Commits,
+    windows: Windows,
+    home: str,
+    url: str | None,
+    min_approvals: int = 0,
+) -> Plan:
+    """Return the plan of a rollback to an entry of the history."""
+    application = detail.application
+    name = application.key.name
+    deployed = f" deployed {timestamp(entry.deployed_at)}" if entry.deployed_at else ""
+    body = [
+        *_moves(_running(application), entry.revisions, entry.sources, commits),
+        f"Entry {entry.id} of the history,{deployed}{_by(entry.by)}.",
+        *_pruning_lines(detail, asked),
+        *_window_lines(windows),
+        "**Hooks do not run**, so neither do migrations of a database, forwards or back.",
+        "Afterwards it is OutOfSync: it does not run what its source says, and the next sync undoes this.",
+        *_kargo_warning(application),
+        *_condition_lines(detail),
+    ]
+    return Plan(
+        kind=ROLLBACK,
+        action=ROLLBACK_ACTION,
+        targets=access_targets(application, detail.labels),
+        subject=subject_of(application.key),
+        title=f"Roll {name} back",
+        doing=f"Rolling {name} back",
+        done=f"Rolled {name} back",
+        system="Argo CD",
+        place=place_of(application, home),
+        body=tuple(body),
+        request=asked.to_json(),
+        namespace=application.destination.namespace or None,
+        app=str(application.key),
+        url=url,
+        cancel_label="Terminate",
+        cancel_action=TERMINATE_ACTION,
+        details_action=STATUS_ACTION,
+        min_approvals=min_approvals,
+    )
+
+
+def plan_tree(
+    detail: ApplicationDetail,
+    branches: Sequence[Branch],
+    asked: AskedTree,
+    *,
+    targets: tuple[str, ...],
+    notes: Sequence[str],
+    home: str,
+    url: str | None,
+) -> Plan:
+    """Return the plan of the sync of an Application and of all below it; `notes` are safe markup."""
+    application = detail.application
+    name = application.key.name
+    below = [each for each in branches if each.depth and not each.is_again]
+    order = (
+        f"First {code(name)}, then the {len(below)} below it, wave by wave; each wave waits until all of the "
+        "one before it are synced and healthy. Those that are in sync already are left alone."
+    )
+    body = [
+        order,
+        *_wave_lines(below),
+        *_pruning_lines(detail, Asked(key=asked.root, prune=asked.prune)),
+        *notes,
+    ]
+    return Plan(
+        kind=TREE,
+        action=SYNC_ACTION,
+        targets=targets,
+        subject=subject_of(application.key),
+        title=f"Sync {name} and all below",
+        doing=f"Syncing {name} and all below",
+        done=f"Synced {name} and all below",
+        system="Argo CD",
+        place=place_of(application, home),
+        body=tuple(body),
+        request=asked.to_json(),
+        namespace=application.destination.namespace or None,
+        app=str(application.key),
+        url=url,
+        cancel_label="Terminate",
+        cancel_action=TERMINATE_ACTION,
+        details_action=STATUS_ACTION,
+    )
+
+
+def plan_termination(
+    detail: ApplicationDetail, asked: AskedEnd, *, home: str, url: str | None, min_approvals: int = 0
+) -> Plan:
+    """Return the plan of ending a sync that somebody else began."""
+    application = detail.application
+    name = application.key.name
+    return Plan(
+        kind=TERMINATE,
+        action=TERMINATE_ACTION,
+        targets=access_targets(application, detail.labels),
+        subject=f"{subject_of(application.key)}/terminate",
+        title=f"Terminate the sync of {name}",
+        doing=f"Terminating the sync of {name}",
+        done=f"Terminated the sync of {name}",
+        system="Argo CD",
+        place=place_of(application, home),
+        body=tuple(_termination_lines(detail)),
+        request=asked.to_json(),
+        namespace=application.destination.namespace or None,
+        app=str(application.key),
+        url=url,
+        cancel_label="",
+        details_action=STATUS_ACTION,
+        min_approvals=min_approvals,
+    )
+
+
+def name_initiator(by: str, *, automated: bool) -> str:
+    """Return who began a sync, in safe markup."""
+    if automated or not by:
+        return "Argo CD by itself"
+    if by.startswith(USER_PREFIX):
+        return f"{escape(by.removeprefix(USER_PREFIX))} through The Machine"
+    return escape(by)
+
+
+def describe_commit(revision: str, commit: Commit | None) -> str:
+    """Return a revision with its subject, in safe markup."""
+    subject = f" {cut(escape(commit.subject), _SUBJECT)}" if commit is not None and commit.subject else ""
+    return f"{code(short(revision))}{subject}"
+
+
+def _running(application: Application) -> tuple[str, ...]:
+    return application.deployed.revisions if application.deployed is not None else ()
+
+
+def _revision_lines(detail: ApplicationDetail, asked: Asked, commits: Commits) -> list[str]:
+    application = detail.application
+    wanted = tuple(
+        each or known for each, known in _side_by_side(asked.revisions, application.revisions, default="")
+    )
+    lines = _moves(_running(application), wanted, application.sources, commits)
+    if application.reconciled_at is not None and not any(asked.revisions):
+        lines.append(f"-# compared {timestamp(application.reconciled_at)}")
+    return lines
+
+
+def _moves(
+    before: Sequence[str],
+    after: Sequence[str],
+    sources: Sequence[Source],
+    commits: Commits,
+) -> list[str]:
+    """Return a line for each source: what runs, and what will."""
+    lines = []
+    for place, (old, new) in enumerate(_side_by_side(before, after, default="")):
+        commit = commits[place] if place < len(commits) else None
+        source = sources[place] if place < len(sources) else None
+        named = f"{code(source.what)} " if source is not None and len(after) > 1 else ""
+        lines.append(f"{named}{_move(old, new, commit)}")
+    return lines
+
+
+def _move(old: str, new: str, commit: Commit | None) -> str:
+    target = describe_commit(new, commit)
+    if not old:
+        return f"→ {target}"
+    if old == new:
+        return f"{target} again"
+    return f"{code(short(old))} → {target}"
+
+
+def _side_by_side(left: Sequence[str], right: Sequence[str], *, default: str) -> list[tuple[str, str]]:
+    length = max(len(left), len(right), 1)
+    return [
+        (left[i] if i < len(left) else default, right[i] if i < len(right) else default)
+        for i in range(length)
+    ]
+
+
+def _difference_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
+    compared = [each for each in detail.resources if not each.hook]
+    differing = [
+        each for each in compared if each.sync is SyncStatus.OUT_OF_SYNC and not each.requires_pruning
+    ]
+    if any(asked.revisions):
+        return ["What differs there is known once Argo CD has looked at it."]
+    if asked.selected:
+        return []
+    if not differing:
+        return [f"Nothing differs in its {len(compared)} resources: they are applied again."]
+    return [f"{len(differing)} of {len(compared)} resources differ: {_named(differing)}"]
+
+
+def _pruning_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
+    extra = [each for each in detail.resources if each.requires_pruning]
+    if not extra:
+        return ["Prune is on; as it was compared there is nothing to delete."] if asked.prune else []
+    if not asked.prune:
+        return [f"Prune is off: {len(extra)} that no source has any more stay."]
+    lines = [f"**Deletes {len(extra)}**: {_named(extra)}"]
+    asking = [each for each in extra if each.requires_confirmation]
+    if asking:
+        lines.append(f"{_named(asking)}: deleted only once somebody approves that on the card.")
+    return lines
+
+
+def _named(resources: Sequence[ResourceState]) -> str:
+    names = ", ".join(name_of(each.key) for each in resources[:_MOST_NAMED])
+    left = len(resources) - _MOST_NAMED
+    return f"{names} and {left} more" if left > 0 else names
+
+
+def _selection_lines(asked: Asked) -> list[str]:
+    if not asked.selected:
+        return []
+    names = ", ".join(name_of(key) for key in asked.selected[:_MOST_NAMED])
+    left = len(asked.selected) - _MOST_NAMED
+    more = f" and {left} more" if left > 0 else ""
+    return [f"Only {names}{more}. **Hooks do not run**, and the history does not record it."]
+
+
+def _window_lines(windows: Windows) -> list[str]:
+    shown = "by hand" in windows.reason
+    lines = [escape(windows.reason)] if shown else []
+    if windows.unsure:
+        lines.append(f"Sync windows may hold that are not known: {escape(windows.unsure)}")
+    return lines
+
+
+def _warnings(detail: ApplicationDetail, asked: Asked) -> Iterable[str]:
+    application = detail.application
+    if asked.dry_run:
+        yield (
+            "**Dry run**: nothing is changed. Only Argo CD itself looks at it; what the cluster would refuse "
+            "does not show."
+        )
+        return
+    harsh = [option for option in detail.sync_options if option in _HARSH_OPTIONS]
+    if harsh:
+        yield (
+            f"Its options have {' and '.join(map(code, harsh))}: resources may be deleted and created anew."
+        )
+    if application.auto_sync.enabled:
+        yield "Auto-sync is on: Argo CD would do this by itself."
+    yield from _kargo_warning(application)
+    yield from _condition_lines(detail)
+    if application.health in {HealthStatus.DEGRADED, HealthStatus.MISSING}:
+        yield f"It is **{application.health.value}** now."
+
+
+def _kargo_warning(application: Application) -> list[str]:
+    if not application.kargo_stage:
+        return []
+    return [f"Kargo's stage {code(application.kargo_stage)} promotes to it: better promote there."]
+
+
+def _condition_lines(detail: ApplicationDetail) -> list[str]:
+    return [
+        f"{escape(each.type)}: {cut(escape(each.message), _MESSAGE)}"
+        for each in detail.conditions[:_MOST_CONDITIONS]
+    ]
+
+
+def _wave_lines(below: Sequence[Branch]) -> list[str]:
+    lines = []
+    for depth in sorted({each.depth for each in below}):
+        level = [each for each in below if each.depth == depth]
+        for wave in sorted({each.wave for each in level}):
+            names = [each.key.name for each in level if each.wave == wave]
+            shown = ", ".join(f"**{escape(name)}**" for name in names[:_MOST_NAMED])
+            more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+            level_name = f"level {depth}, " if depth > 1 else ""
+            lines.append(f"{level_name}wave {wave}: {shown}{more}")
+    hidden = len(lines) - _MOST_WAVES
+    return [*lines[:_MOST_WAVES], f"and {hidden} more waves"] if hidden > 0 else lines
+
+
+def _termination_lines(detail: ApplicationDetail) -> list[str]:
+    request = detail.run.request if detail.run is not None else detail.request
+    by, automated = (request.by, request.automated) if request is not None else ("", False)
+    began = detail.run.started_at if detail.run is not None else None
+    lines = [f"Begun by {name_initiator(by, automated=automated)}{f' {timestamp(began)}' if began else ''}."]
+    if detail.run is not None and detail.run.message:
+        lines.append(f"Argo CD says: {cut(escape(detail.run.message), _MESSAGE)}")
+    lines.append("What it has applied stays; hooks that run are deleted, and it is not tried again.")
+    if detail.application.auto_sync.enabled:
+        lines.append("Auto-sync is on: a newer revision is synced by itself again.")
+    return lines
+
+
+def _by(by: str) -> str:
+    return f" by {name_initiator(by, automated=False)}" if by else ""
