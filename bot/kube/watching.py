@@ -43,7 +43,7 @@ _STREAMING_LIST = (
     ("allowWatchBookmarks", "true"),
 )
 _LASTED = 5.0
-"""Seconds: a connection that lasted as long can be followed by the next at once, whatever it brought."""
+"""Seconds: a connection that lasted as long was a good one, whatever it brought."""
 _GIVES_UP_AFTER = 2
 """Answers in a row that the kind is not installed until its objects are taken for gone."""
 
@@ -154,9 +154,11 @@ class Watch(Generic[T]):
                 heard = await self._read(lines, began)
             finally:
                 settling.cancel()
+                if lasted := loop.time() - began >= _LASTED:
+                    self._failures = 0
         if self._unseen is not None and self._streams_lists:
             raise UnavailableError("Kubernetes ended the list before it was complete.")
-        return heard or began_as_list or loop.time() - began >= _LASTED
+        return heard or began_as_list or lasted
 
     async def _read(self, lines: Lines, began: float) -> bool:
         """Take lines until the end; return whether there were any."""

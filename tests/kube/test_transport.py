@@ -145,19 +145,18 @@ async def test_discovery_tells_what_is_installed(server, cluster):
         await cluster.get(APPLICATIONS, "argocd", "shop")
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        faults.DROP,
-        faults.EMPTY,
-        faults.SERVER_ERROR,
-        faults.UNAVAILABLE,
-        faults.BAD_GATEWAY,
-        faults.too_many(3),
-        faults.cut_mid_line(),
-    ],
-    ids=str,
-)
+TROUBLE = {
+    "dropped": faults.DROP,
+    "empty": faults.EMPTY,
+    "server error": faults.SERVER_ERROR,
+    "unavailable": faults.UNAVAILABLE,
+    "bad gateway": faults.BAD_GATEWAY,
+    "too many": faults.too_many(3),
+    "cut": faults.cut_mid_line(),
+}
+
+
+@pytest.mark.parametrize("fault", TROUBLE.values(), ids=TROUBLE)
 async def test_a_server_in_trouble_is_unavailable(server, cluster, fault):
     server.put(APPLICATIONS, an_application("shop"))
     # aiohttp itself asks again where a connection that it kept was closed.
