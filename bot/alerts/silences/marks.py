@@ -61,28 +61,37 @@ class Marks:
         )
         known = Known(silence, has_begun=True)
         await store.save(tx, KeptSilence(source, known, number, touched_at=now))
-        if old_id is not None and old_id != silence_id:
-            await self.unmute(tx, source, old_id)
         matched = {alert.fingerprint for alert in examined.alerts.get(source, ())}
         for hidden in examined.hidden:
             if hidden.source == source:
-                await self._mute(tx, hidden.number, silence_id, matched)
+                await self._mute(tx, hidden.number, silence_id, matched, in_place_of=old_id)
+        # Only now: what both keep quiet is quiet all along, and nobody is reminded in between.
+        if old_id is not None and old_id != silence_id:
+            await self.unmute(tx, source, old_id)
         for each_id in {silence_id, old_id or silence_id}:
             await self._cards.touch(tx, kinds.SILENCE_ENDS, each_id)
 
     async def _mute(
-        self, tx: Transaction, number: IncidentNumber, silence_id: str, matched: Collection[str]
+        self,
+        tx: Transaction,
+        number: IncidentNumber,
+        silence_id: str,
+        matched: Collection[str],
+        *,
+        in_place_of: str | None,
     ) -> None:
         """Show at once what the next look at Alertmanager will say."""
         incident = await find(tx, number)
         if incident is None or not incident.is_open:
             return
         before = incident.muting or Muting()
+        others = tuple(each for each in before.silences if each not in {in_place_of, silence_id})
         quiet = sum(alert.fingerprint in matched for alert in incident.firing)
+        is_alone = not (others or before.inhibitors or before.intervals)
         after = replace(
             before,
-            silences=tuple(dict.fromkeys((*before.silences, silence_id))),
-            alerts=min(len(incident.firing), max(before.alerts, quiet)),
+            silences=(*others, silence_id),
+            alerts=quiet if is_alone else min(len(incident.firing), max(before.alerts, quiet)),
             firing=len(incident.firing),
         )
         if (await set_muting(tx, self._showing, incident, after)) is incident:

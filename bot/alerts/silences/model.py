@@ -22,6 +22,8 @@ LONGEST_MATCHERS: Final = 4_000
 LONGEST_COMMENT: Final = 1_000
 _LONGEST_NAME: Final = 80
 _AT_ONCE: Final = timedelta(seconds=1)
+_NO_COMMENT: Final = "Silenced from Discord"
+_CHANGED_BY: Final = re.compile(r"(?: · |^)changed by [^()]{1,80} \(Discord [0-9]{1,20}\)$")
 _BY_DISCORD: Final = re.compile(r"\(Discord ([0-9]{1,20})\)")
 _ANY_VALUES: Final = ("0", "a", "Z-", "é ", "/:1")
 """Short, so that no expression takes long over them."""
@@ -158,6 +160,8 @@ class Draft:
     """The one it was asked for on."""
     replaces: tuple[tuple[str, str], ...] = ()
     """Of an edit: the source and id of each silence that it takes the place of; an empty id: of none."""
+    author: str = ""
+    """Of an edit: who made what it takes the place of, as that says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,8 +287,12 @@ def namespace_of(matchers: Iterable[Matcher]) -> str | None:
 
 def created_by(actor: Actor) -> str:
     """Return what a silence says of who made it; `person_in` finds the id again."""
+    return f"{_signature(actor)} via The Machine"
+
+
+def _signature(actor: Actor) -> str:
     name = " ".join(actor.name.replace("(", " ").replace(")", " ").split())
-    return f"{name[:_LONGEST_NAME].rstrip() or 'somebody'} (Discord {actor.id}) via The Machine"
+    return f"{name[:_LONGEST_NAME].rstrip() or 'somebody'} (Discord {actor.id})"
 
 
 def person_in(text: str) -> str | None:
@@ -301,17 +309,41 @@ def comment_text(draft: Draft, *, title: str = "", url: str = "") -> str:
     said = draft.comment.strip()
     if len(said) > left:
         said = said[: left - 1].rstrip() + "…"
-    return " · ".join(part for part in (said, ending) if part) or "Silenced from Discord"
+    return " · ".join(part for part in (said, ending) if part) or _NO_COMMENT
+
+
+def changed_comment(said: str, by: Actor, *, author: str) -> str:
+    """Return the comment of a silence that somebody changed: it names them unless they made it.
+
+    Only the last change is named; the journal has all.
+    """
+    said = _CHANGED_BY.sub("", said.strip())
+    if person_in(author) == by.id:
+        return said
+    ending = f"changed by {_signature(by)}"
+    left = LONGEST_COMMENT - len(ending) - len(" · ")
+    if len(said) > left:
+        said = said[: left - 1].rstrip() + "…"
+    return " · ".join(part for part in (said, ending) if part)
 
 
 def new_silence(draft: Draft, by: Actor, *, now: datetime, title: str = "", url: str = "") -> NewSilence:
-    """Return what Alertmanager is asked to create."""
+    """Return what Alertmanager is asked to create.
+
+    A silence stays that of who made it, as in Alertmanager's own dialog: whoever
+    changes it is named in its comment.
+    """
+    author = draft.author or created_by(by)
+    if draft.replaces:
+        comment = changed_comment(draft.comment, by, author=author) or _NO_COMMENT
+    else:
+        comment = comment_text(draft, title=title, url=url)
     return NewSilence(
         matchers=draft.matchers,
         starts_at=now,
         ends_at=draft.ends_at,
-        created_by=created_by(by),
-        comment=comment_text(draft, title=title, url=url),
+        created_by=author,
+        comment=comment,
     )
 
 

@@ -362,7 +362,12 @@ class Silences:
             if failed:
                 # An empty id: there is none yet.
                 sought = {source: replaced.get(source, "") for source in examined.sources}
-                left = replace(draft, comment=new.comment, replaces=tuple({**sought, **created}.items()))
+                left = replace(
+                    draft,
+                    comment=new.comment,
+                    replaces=tuple({**sought, **created}.items()),
+                    author=new.created_by,
+                )
                 await store.give_back_draft(tx, token, replace(kept, draft=left, was_tried=True))
             tx.after_commit(self._wake_poller)
         if not created and failed:
@@ -370,10 +375,8 @@ class Silences:
         return Made(draft, created, {source: str(error) for source, error in failed.items()})
 
     def _new(self, draft: Draft, by: Actor, about: Incident | None, url: str) -> NewSilence:
-        # Whatever takes the place of a silence has its link already.
-        named = draft if not draft.replaces else replace(draft, incident=None)
-        title, link = (about.title, url) if about is not None and not draft.replaces else ("", "")
-        new = new_silence(named, by, now=self._clock.now(), title=title, url=link)
+        title = about.title if about is not None else ""
+        new = new_silence(draft, by, now=self._clock.now(), title=title, url=url)
         return replace(new, ends_at=reading.to_milliseconds(new.ends_at))
 
     async def _create_in(self, source: str, new: NewSilence, replaces: str | None, *, was_tried: bool) -> str:
@@ -468,4 +471,5 @@ def _as_draft(kept: Sequence[KeptSilence]) -> Draft:
         comment=first.comment,
         incident=kept[0].incident,
         replaces=tuple((each.source, each.silence.id) for each in kept),
+        author=first.created_by,
     )

@@ -290,6 +290,7 @@ def _write_draft(kept: KeptDraft) -> dict[str, Any]:
         "comment": value.comment,
         "incident": value.incident,
         "replaces": [list(pair) for pair in value.replaces],
+        "author": value.author,
         "shown": sorted(breadth.value for breadth in kept.shown),
         "was_tried": kept.was_tried,
         "written": asdict(kept.written) if kept.written is not None else None,
@@ -304,8 +305,9 @@ def _read_draft(body: Mapping[str, Any], by_id: str) -> KeptDraft:
         comment=body["comment"],
         incident=IncidentNumber(number) if number is not None else None,
         replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
+        # Drafts of the version before have neither.
+        author=body.get("author", ""),
     )
-    # Drafts of the version before have none.
     written = body.get("written")
     return KeptDraft(
         value,

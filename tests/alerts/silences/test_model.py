@@ -23,6 +23,7 @@ from bot.alerts.silences.model import (
     SilencePolicy,
     Verdict,
     Width,
+    changed_comment,
     comment_text,
     created_by,
     follow,
@@ -268,6 +269,15 @@ def test_a_comment_is_never_too_long_and_keeps_its_link(comment, title):
     written = comment_text(a_draft(comment=comment, incident=IncidentNumber(1)), title=title, url=url)
     assert len(written) <= LONGEST_COMMENT
     assert written.endswith(url)
+
+
+@given(comment=st.text(max_size=3000), name=st.text(max_size=200))
+def test_a_comment_names_who_changed_it_once_and_is_never_too_long(comment, name):
+    editor = Actor(ActorKind.PERSON, "77", name)
+    once = changed_comment(comment, editor, author=created_by(HAROLD))
+    assert once.endswith("(Discord 77)")
+    assert len(once) <= LONGEST_COMMENT
+    assert changed_comment(once, editor, author=created_by(HAROLD)) == once
 
 
 @given(

@@ -134,6 +134,41 @@ async def test_the_next_look_finds_nothing_new_in_what_was_made_here(world):
     assert world.told == []
 
 
+@pytest.mark.parametrize("matchers", ['alertname="DiskFull", namespace="shop"', 'alertname="DiskFull"'])
+async def test_what_is_quiet_before_and_after_a_change_is_quiet_all_along(world, monkeypatch, matchers):
+    await silenced(world)
+    heard = []
+    monkeypatch.setattr(world.rooms.showing, "remind_again", heard.append)
+    draft, _ = await world.silences.reopen("i/1", by=ADA)
+    changed = world.silences.read(draft, matchers=matchers, length="4h", comment="longer")
+    made = await world.silences.create((await world.silences.preview(changed, by=ADA)).token, by=ADA)
+    assert isinstance(made, Made)
+    assert (await world.rooms.incident(1)).muting.silences == (made.created["main"],)
+    assert heard == []
+
+
+async def test_a_silence_stays_that_of_who_made_it_and_names_who_changed_it_last(world):
+    await silenced(world)
+    [first] = await active(world)
+    assert first.comment.startswith("moving disks · #1 ")
+    await world.silences.extend("i/1", "1h", by=BEN)
+    [extended] = await active(world)
+    assert extended.created_by == created_by(ADA)
+    assert extended.comment == f"{first.comment} · changed by Ben (Discord 222)"
+    await world.silences.extend("i/1", "1h", by=BEN)
+    assert [each.comment for each in await active(world)] == [extended.comment]
+    await world.silences.extend("i/1", "1h", by=ADA)
+    assert [each.comment for each in await active(world)] == [first.comment]
+
+
+async def test_a_silence_made_elsewhere_stays_that_of_who_made_it(world, peer):
+    silence = await peer.amtool("silence", "add", "namespace=shop", "--comment=upgrade", "--author=jane")
+    await world.look()
+    await world.silences.extend(f"s/{silence}", "1h", by=ADA)
+    [extended] = await active(world)
+    assert (extended.created_by, extended.comment) == ("jane", "upgrade · changed by Ada (Discord 111)")
+
+
 async def test_a_list_that_is_older_than_a_silence_does_not_lose_it(world):
     await world.look()
     listed, taken_at = await world.cluster().list_silences(), world.rooms.clock.now()
@@ -266,7 +301,7 @@ async def test_extending_counts_from_the_end_and_keeps_the_id(world):
     [after] = await active(world)
     assert after.id == made_id
     assert after.ends_at - before.ends_at == timedelta(hours=1)
-    assert after.comment == before.comment
+    assert after.comment.startswith(before.comment)
     assert world.told == []
 
 
