@@ -42,12 +42,15 @@ from bot.alerts.silences.sources import SilenceEndCards
 from bot.alerts.sources import IncidentCards, PingCards
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import CallCards, DigestCards
+from bot.alerts.timeline.service import Timelines
 from bot.alerts.whereabouts import NoTargets
 from bot.cards.courier import Courier
 from bot.cards.model import Card
 from bot.cards.notices.service import KIND as NOTICE
 from bot.cards.notices.service import NoticeQueue, Notices
 from bot.cards.store import Cards
+from bot.cards.threads.model import Thread
+from bot.cards.threads.service import REFUSED_FOR, ThreadKeeper, Threads
 from bot.chat.client import Cogs, MachineBot
 from bot.chat.connection import ConnectionState, DiscordConnection
 from bot.chat.handlers import Actions
@@ -56,6 +59,7 @@ from bot.chat.pacing import Pacing
 from bot.chat.text import code, escape
 from bot.chat.wire import redirect
 from bot.core.clock import Clock, SystemClock
+from bot.core.durations import spoken_duration
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.core.loops import Loop
 from bot.core.status import StatusLine
@@ -65,7 +69,8 @@ from bot.database.facts import FactMemory, find_fact
 from bot.database.leadership import Leadership
 from bot.database.migrate import upgrade
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
-from bot.journal.service import Journal
+from bot.journal.model import Recorded
+from bot.journal.service import Journal, Subscriber
 from bot.oversight.service import Oversight
 from bot.settings.load import Loaded
 from bot.settings.problems import Problem
@@ -143,6 +148,8 @@ class App:
             path, environ, loaded, apply=self._use, notify=self._tell_problems, clock=self._clock
         )
         self._wake_applier: Callable[[], None] = lambda: None
+        self._hear: Subscriber = _nobody
+        self._journal.subscribe(self._tell_of_entry)
         self._chat: Chat | None = None
         self._digests: Digests | None = None
         self._polling: Polling | None = None
@@ -222,9 +229,18 @@ class App:
         """Build and run the leading stack; raises `LostLeadershipError` in a group."""
         database = self._database.under(epoch)
         timers = Timers(database, self._clock)
+        threads, messages = Threads(), DiscordMessages(lambda: chat.client)
+        timelines = Timelines(database, self._cards, threads, self._journal)
+        self._hear = timelines.hear
         storms = Storms(database, self._cards, self._journal, self._clock, lambda: self._policy)
         showing = Showing(
-            self._cards, timers, self._journal, self._clock, lambda: self._policy, storms=storms
+            self._cards,
+            timers,
+            self._journal,
+            self._clock,
+            lambda: self._policy,
+            storms=storms,
+            threads=threads,
         )
         changes = ChangesHere(
             self._journal,
@@ -291,6 +307,8 @@ class App:
             self._notices,
             clock=self._clock,
             status=self._status,
+            places=showing.index.places,
+            guild=lambda: int(self._settings.discord.guild),
             started_at=self._started_at,
         )
         actions, pacing = Actions(), Pacing(time.monotonic)
@@ -311,9 +329,17 @@ class App:
             )
 
         chat = self._chat = self._connect(make_bot)
+        keeper = ThreadKeeper(
+            database,
+            messages,
+            pacing,
+            clock=self._clock,
+            on_start=timelines.begin,
+            on_refusal=self._tell_thread_refusal,
+        )
         courier = Courier(
             database,
-            DiscordMessages(lambda: chat.client),
+            messages,
             pacing,
             {
                 CARD: IncidentCards(database, self._clock, lambda: self._policy, changes),
@@ -321,6 +347,7 @@ class App:
                 kinds.DIGEST: DigestCards(database, self._clock),
                 kinds.CALL: CallCards(database, lambda: self._policy),
                 kinds.SILENCE_ENDS: SilenceEndCards(database, self._clock),
+                kinds.TIMELINE: timelines,
                 NOTICE: self._notices,
                 HEAD: HeadCards(),
             },
@@ -328,6 +355,8 @@ class App:
             fallback_channel=self._notice_channel,
             on_refusal=self._tell_refusal,
             listener=storms,
+            threads=keeper,
+            in_threads=frozenset({kinds.TIMELINE}),
         )
         housekeeping = Housekeeping(
             database,
@@ -345,6 +374,7 @@ class App:
         counting = Loop("figures", lambda: self._count(database))
         self._wake_applier = applying.wake
         self._cards.on_change(courier.wake)
+        threads.on_change(keeper.wake)
         timers.on_set(ticking.wake)
         work = [
             *(loop.run() for loop in (applying, ticking, cleaning, counting)),
@@ -366,6 +396,7 @@ class App:
         finally:
             metrics.LEADING.set(0)
             self._wake_applier = lambda: None
+            self._hear = _nobody
             self._chat = self._digests = self._polling = None
             await leadership.release(epoch)
 
@@ -474,6 +505,18 @@ class App:
         then = "It is shown here instead." if moved_to is not None else "It is tried again later."
         self._queue.put(f"refused:{card.channel_id}", "Discord refused a card", f"{why}\n{what} {then}")
 
+    def _tell_thread_refusal(self, thread: Thread, why: str) -> None:
+        self._queue.put(
+            f"thread:{thread.channel_id}",
+            "A card has no thread",
+            f"{why}\nThe route into <#{thread.channel_id}> asks for threads. Its cards are shown without. "
+            "Grant the bot *Create Public Threads* and *Send Messages in Threads* there, or take `thread` "
+            f"out of the route; it is tried again every {spoken_duration(REFUSED_FOR)} or so.",
+        )
+
+    async def _tell_of_entry(self, tx: Transaction, recorded: Recorded) -> None:
+        await self._hear(tx, recorded)
+
     async def _tell_problems(self, problems: tuple[Problem, ...]) -> None:
         shown = "\n".join(f"- {escape(str(problem))}" for problem in problems[:_PROBLEMS_SHOWN])
         more = len(problems) - _PROBLEMS_SHOWN
@@ -482,6 +525,10 @@ class App:
             "The changed configuration needs a look",
             shown + (f"\nand {more} more" if more > 0 else ""),
         )
+
+
+async def _nobody(_tx: Transaction, _recorded: Recorded) -> None:
+    """Stand in for whoever keeps timelines, where nobody leads."""
 
 
 def compile_alert_policy(settings: Settings) -> AlertPolicy:

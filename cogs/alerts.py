@@ -12,6 +12,7 @@ from bot.alerts.service import PAGE, Alerts
 from bot.alerts.silences.card import incident_key
 from bot.alerts.silences.service import Silences
 from bot.alerts.store import IncidentFilter
+from bot.alerts.timeline.card import ACTION as TIMELINE
 from bot.chat.handlers import Actions
 from bot.chat.keys import pack, unpack
 from bot.chat.replies import Choice, Interaction, acknowledge, actor_from, defer, offered, replace, reply
@@ -40,6 +41,7 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
         actions.register("ack", self._press_ack)
         actions.register("unack", self._press_unack)
         actions.register("details", self._press_details)
+        actions.register(TIMELINE, self._press_timeline)
         actions.register("list", self._press_list)
 
     @app_commands.command(name="list")
@@ -198,6 +200,9 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
             return
         await acknowledge(interaction)
         await replace(interaction, await self._details(interaction, parse_incident(number), page=int(page)))
+
+    async def _press_timeline(self, interaction: Interaction, key: str) -> None:
+        await self._press_details(interaction, key.partition("/")[0])
 
     async def _press_list(self, interaction: Interaction, key: str) -> None:
         await acknowledge(interaction)

@@ -507,7 +507,9 @@ def _failed_words(failed: FailedMatcher) -> str:
 
 def _destination(verdict: RouteVerdict) -> str:
     channel = verdict.route.channel
-    return "no card (it is only recorded)" if channel is None else f"**{cut(escape(channel), _IDENTITY)}**"
+    if channel is None:
+        return "no card (it is only recorded)"
+    return f"**{cut(escape(channel), _IDENTITY)}**" + (" with a thread" if verdict.route.thread else "")
 
 
 def _and_more(named: Sequence[str], most: int = 10) -> str:

@@ -20,11 +20,10 @@ from bot.alerts.model import (
     join_destinations,
 )
 from bot.alerts.policy import AlertPolicy
-from bot.alerts.showing import Showing
-from bot.core.actor import THE_MACHINE
+from bot.alerts.showing import Showing, entry_of
+from bot.alerts.timeline.model import CHANGED
 from bot.core.clock import Clock
 from bot.database.engine import Database, Transaction
-from bot.journal.model import Entry
 
 log = structlog.get_logger(__name__)
 
@@ -120,24 +119,10 @@ class Intake:
         await self._showing.tell(tx, before, after, change)
         if action := _JOURNALED.get(change):
             await self._showing.record(tx, entry_of(after, action))
+        elif before is not None and len(before.firing) != len(after.firing):
+            await self._showing.note(tx, after, CHANGED)
 
 
 def _read(delivery: Delivery) -> Notification:
     parse = _PARSERS[delivery.progress.kind]
     return parse(delivery.body, source=delivery.source, received_at=delivery.progress.received_at)
-
-
-def entry_of(incident: Incident, action: str) -> Entry:
-    """Write down what happened to an incident by itself."""
-    return Entry(
-        actor=THE_MACHINE,
-        action=action,
-        target=f"incident:{incident.number}",
-        detail={
-            "title": incident.title,
-            "severity": incident.severity.word,
-            "firing": len(incident.firing),
-        },
-        namespace=incident.common_labels.get("namespace"),
-        incident=incident.number,
-    )

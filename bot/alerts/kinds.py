@@ -2,6 +2,8 @@
 
 INCIDENT = "incident"
 PING = "ping"
+TIMELINE = "timeline"
+"""A page of what happened to an incident, in the thread of its card."""
 DIGEST = "digest"
 """A page of incidents that share a message in a storm."""
 CALL = "storm-call"

@@ -174,6 +174,8 @@ class Destination:
     """`role:<our name>` or `user:<Discord id>`."""
     remind: timedelta | None = None
     """Ping again this often until somebody acknowledges."""
+    thread: bool = False
+    """Whether the card carries a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -590,5 +592,6 @@ def join_destinations(
             channel=destination.channel,
             mention=tuple(dict.fromkeys((*known.mention, *destination.mention))),
             remind=min((wait for wait in (known.remind, destination.remind) if wait), default=None),
+            thread=known.thread or destination.thread,
         )
     return tuple(joined.values())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.alerts import store
 from bot.alerts.model import Incident, Muting
 from bot.alerts.showing import Showing
+from bot.alerts.timeline.model import MUTED, UNMUTED
 from bot.database.engine import Transaction
 
 
@@ -17,6 +18,9 @@ async def set_muting(tx: Transaction, showing: Showing, before: Incident, muting
     await showing.show(tx, after)
     if after.is_muted and not before.is_muted:
         await showing.fall_silent(tx, after)
-    elif before.is_muted and not after.is_muted and after.acknowledgement is None:
-        await showing.remind_again(tx, after)
+        await showing.note(tx, after, MUTED)
+    elif before.is_muted and not after.is_muted:
+        if after.acknowledgement is None:
+            await showing.remind_again(tx, after)
+        await showing.note(tx, after, UNMUTED)
     return after

@@ -47,7 +47,7 @@ class AlertPolicy:
         """Say where an incident is shown whose firing alerts are these."""
         routes = route_for(self.routes, (routable(alert, source, receiver) for alert in firing))
         return tuple(
-            Destination(route.channel, route.mention, route.remind)
+            Destination(route.channel, route.mention, route.remind, route.thread)
             for route in routes
             if route.channel is not None
         )

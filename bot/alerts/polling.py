@@ -18,7 +18,7 @@ import aiohttp
 import structlog
 
 from bot.alerts import store
-from bot.alerts.intake import Intake, entry_of
+from bot.alerts.intake import Intake
 from bot.alerts.model import Incident, IncidentNumber, State
 from bot.alerts.muting import set_muting
 from bot.alerts.peers.client import AlertmanagerCluster
@@ -37,7 +37,7 @@ from bot.alerts.reconcile import (
     reconcile,
     wants_groups,
 )
-from bot.alerts.showing import Showing
+from bot.alerts.showing import Showing, entry_of
 from bot.chat.text import code, escape
 from bot.core.clock import Clock
 from bot.core.errors import MachineError

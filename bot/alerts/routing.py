@@ -30,6 +30,8 @@ class Route:
     """How long after a ping the next one is due, until somebody acknowledges; None: never."""
     goes_on: bool = False
     """Whether later routes are tried although this one matched."""
+    thread: bool = False
+    """Whether the card carries a thread."""
 
 
 @dataclass(frozen=True, slots=True)

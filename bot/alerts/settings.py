@@ -62,6 +62,8 @@ class RouteSettings(Section):
     """Who is pinged: a name of `discord.roles`, `role:<name>` or `user:<id>`."""
     remind: Duration | None = None
     """Pings again this long after a ping, until somebody acknowledges. Without it: never."""
+    thread: bool = False
+    """Whether the card carries a thread, with the incident's timeline in it and room for discussion."""
     goes_on: bool = Field(default=False, alias="continue")
     """Whether later routes are tried although this one matched."""
 
@@ -160,6 +162,7 @@ def compile_routes(settings: AlertsSettings) -> tuple[Route, ...]:
             mention=route.mention,
             remind=route.remind,
             goes_on=route.goes_on,
+            thread=route.thread,
         )
         for index, route in enumerate(settings.routes)
     )

@@ -12,14 +12,17 @@ from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Seve
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.storm.model import Place
 from bot.alerts.storm.service import Storms
+from bot.alerts.timeline.model import CALLED
 from bot.alerts.whereabouts import NOWHERE, NoTargets, Targets, Whereabouts, whereabouts
 from bot.alerts.words import where
 from bot.cards.model import Priority
 from bot.cards.store import Cards
+from bot.cards.threads.service import Threads
+from bot.core.actor import THE_MACHINE
 from bot.core.clock import Clock
 from bot.core.durations import spoken_duration
 from bot.database.engine import Transaction
-from bot.journal.model import Entry
+from bot.journal.model import Entry, Scalar
 from bot.journal.service import Journal
 from bot.timers.service import Timers
 
@@ -79,6 +82,13 @@ class Index:
             whereabouts(incident, self._targets),
         )
 
+    def places(self) -> list[str]:
+        """Return where open incidents are, as the access policy names places: of each kind in order."""
+        found = [known.whereabouts for known in self._known.values()]
+        namespaces = {f"namespace:{name}" for each in found for name in each.namespaces}
+        apps = {f"app:{name}" for each in found for name in each.apps}
+        return [*sorted(namespaces), *sorted(apps)]
+
     def all(self) -> list[Known]:
         """Return the open incidents, the worst and newest first."""
         return sorted(self._known.values(), key=lambda known: (-known.severity, -known.number))
@@ -96,6 +106,7 @@ class Showing:
         policy: Callable[[], AlertPolicy],
         *,
         storms: Storms,
+        threads: Threads,
     ) -> None:
         """Take the rooms below and what the configuration says at the moment of asking."""
         self.index = Index()
@@ -105,6 +116,7 @@ class Showing:
         self._clock = clock
         self._policy = policy
         self._storms = storms
+        self._threads = threads
         timers.register(REMIND, self._remind)
 
     async def show(self, tx: Transaction, incident: Incident) -> None:
@@ -114,6 +126,12 @@ class Showing:
             # A channel that was taken out of the configuration keeps its cards as they are.
             if (channel_id := channels.get(destination.channel)) is None:
                 continue
+            if destination.thread:
+                # It is started when the card is there, which it never is for who stands in a digest alone.
+                name = f"#{incident.number} · {incident.title}"
+                await self._threads.want(
+                    tx, CARD, str(incident.number), channel_id, name=name, over=not incident.is_open
+                )
             place = await self._storms.place(tx, incident, channel_id)
             if place is not Place.DIGEST:
                 await self._cards.want(
@@ -178,6 +196,9 @@ class Showing:
             priority=Priority.URGENT if incident.severity is Severity.CRITICAL else Priority.HIGH,
         )
         await self._set_reminder(tx, incident, destination)
+        if destination.thread:
+            called = ", ".join(destination.mention)
+            await self._journal.append(tx, entry_of(incident, CALLED, reason=reason, called=called))
 
     async def _pinged_lately(self, tx: Transaction, incident: Incident, destination: Destination) -> bool:
         ping = await store.find_ping(tx, incident.number, destination.channel)
@@ -201,6 +222,11 @@ class Showing:
                 age = spoken_duration(self._clock.now() - (incident.reopened_at or incident.opened_at))
                 await self.ping(tx, incident, destination, f"still open after {age}, nobody acknowledged")
 
+    async def note(self, tx: Transaction, incident: Incident, action: str) -> None:
+        """Write down what only those want to know who follow an incident in a thread."""
+        if any(destination.thread for destination in incident.destinations):
+            await self.record(tx, entry_of(incident, action))
+
     async def record(self, tx: Transaction, entry: Entry) -> None:
         """Write the journal in the same transaction."""
         await self._journal.append(tx, entry)
@@ -209,6 +235,25 @@ class Showing:
 def _calls(incident: Incident) -> bool:
     """Whether somebody is still to be found who looks at it."""
     return incident.is_open and incident.acknowledgement is None and not incident.is_muted
+
+
+def entry_of(incident: Incident, action: str, *, reason: str = "", **detail: Scalar) -> Entry:
+    """Write down what happened to an incident by itself."""
+    return Entry(
+        actor=THE_MACHINE,
+        action=action,
+        target=f"incident:{incident.number}",
+        reason=reason,
+        detail={
+            "title": incident.title,
+            "severity": incident.severity.word,
+            "firing": len(incident.firing),
+            "alerts": len(incident.alerts),
+            **detail,
+        },
+        namespace=incident.common_labels.get("namespace"),
+        incident=incident.number,
+    )
 
 
 def targets_of(incident: Incident) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     Column,
     ColumnElement,
     ForeignKey,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
+    false,
     func,
     or_,
     select,
@@ -104,6 +106,7 @@ destination = Table(
     Column("position", Integer, nullable=False),
     Column("mention", Json, nullable=False),
     Column("remind_seconds", Integer),
+    Column("thread", Boolean, nullable=False, server_default=false()),
     Column("pings", Integer, nullable=False, default=0),
     Column("ping_reason", Text),
     Column("pinged_at", UtcDateTime),
@@ -442,6 +445,7 @@ async def _insert_destinations(
             "position": position,
             "mention": list(shown.mention),
             "remind_seconds": _seconds(shown.remind),
+            "thread": shown.thread,
             "pings": 0,
         }
         for position, shown in destinations
@@ -462,7 +466,9 @@ async def _update_destinations(tx: Transaction, before: Incident, after: Inciden
             await tx.execute(
                 update(destination)
                 .where(destination.c.incident == after.number, destination.c.channel == shown.channel)
-                .values(mention=list(shown.mention), remind_seconds=_seconds(shown.remind))
+                .values(
+                    mention=list(shown.mention), remind_seconds=_seconds(shown.remind), thread=shown.thread
+                )
             )
 
 
@@ -563,4 +569,4 @@ def _alert(row: Row[Any]) -> Alert:
 
 def _destination(row: Row[Any]) -> Destination:
     remind = None if row.remind_seconds is None else timedelta(seconds=row.remind_seconds)
-    return Destination(row.channel, tuple(row.mention), remind)
+    return Destination(row.channel, tuple(row.mention), remind, row.thread)

@@ -2,7 +2,8 @@
 
 One loop a channel, one request in flight in each, rendered when its slot is
 free. A restart, a 429, an outage and a deleted message are all the same case:
-not yet in agreement.
+not yet in agreement. The cards that stand in threads share one loop: there are many
+threads, and what stands in them can wait.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ import structlog
 from bot.cards import store
 from bot.cards.model import Card, CardState, Need, Pressure, backoff, need_of
 from bot.cards.source import CardSource
+from bot.cards.threads.service import REFUSED_FOR, ThreadKeeper
 from bot.chat.errors import (
     ChannelForbiddenError,
     ChannelGoneError,
@@ -30,7 +32,7 @@ from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing, Verb
 from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
-from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.core.errors import LostLeadershipError, MachineError, UnavailableError
 from bot.core.loops import AT_ONCE, Bug, Loop, survive
 from bot.database.engine import Database, Transaction
 from bot.telemetry import metrics
@@ -42,6 +44,9 @@ LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
 
 _DISPATCH_EVERY = timedelta(milliseconds=25)
 """In a storm each commit wakes the dispatcher, and one look finds what many brought."""
+
+_LOOKED_AT = 50
+"""Of the cards in threads, which wait for limits of their own each."""
 
 _VERBS = {Need.CREATE: Verb.CREATE, Need.FIND: Verb.CREATE, Need.EDIT: Verb.EDIT}
 _STATES = {
@@ -74,12 +79,15 @@ class Courier:
         fallback_channel: Callable[[], int | None],
         on_refusal: Refusal = lambda *_: None,
         listener: PressureListener | None = None,
+        threads: ThreadKeeper | None = None,
+        in_threads: frozenset[str] = frozenset(),
     ) -> None:
         """Take the leading database, the way to Discord and a source for each kind of card.
 
         `fallback_channel` gives where a card goes whose channel refuses us;
         `on_refusal(card, why, moved_to)` hears of each such case. `listener`
-        hears how much waits before any of it goes out.
+        hears how much waits before any of it goes out. `threads` keeps the threads
+        of cards, and `in_threads` are the kinds of cards that stand in them.
         """
         self._database = database
         self._messages = messages
@@ -89,6 +97,11 @@ class Courier:
         self._fallback_channel = fallback_channel
         self._on_refusal = on_refusal
         self._listener = listener
+        self._threads = threads
+        self._in_threads = in_threads
+        self._in_threads_loop = Loop(
+            "courier-threads", self.step_in_threads, longest_backoff=LONGEST_OUTAGE_WAIT
+        )
         self._dispatcher = Loop("courier", self.dispatch, shortest_wait=_DISPATCH_EVERY)
         self._channels: dict[int, Loop] = {}
         self._started: asyncio.TaskGroup | None = None
@@ -110,6 +123,9 @@ class Courier:
             async with asyncio.TaskGroup() as group:
                 self._started = group
                 group.create_task(self._dispatcher.run(), name="courier")
+                if self._threads is not None:
+                    group.create_task(self._in_threads_loop.run(), name="courier-threads")
+                    group.create_task(self._threads.loop.run(), name="threads")
         finally:
             self._started = None
             self._channels.clear()
@@ -117,9 +133,12 @@ class Courier:
     async def dispatch(self) -> timedelta | None:
         """Wake the loop of each channel for which something waits, and say how much that is."""
         async with self._database.reading() as tx:
-            due = await store.count_due(tx)
-            waiting = await store.count_waiting(tx, now=self._clock.now())
-        metrics.INBOX_PENDING.labels("courier").set(sum(due.values()))
+            due = await store.count_due(tx, but=self._in_threads)
+            waiting = await store.count_waiting(tx, now=self._clock.now(), but=self._in_threads)
+            in_threads = await store.count_due_of(tx, self._in_threads) if self._in_threads else 0
+        metrics.INBOX_PENDING.labels("courier").set(sum(due.values()) + in_threads)
+        if in_threads:
+            self._in_threads_loop.wake()
         wait = await self._tell_pressure(waiting)
         for channel in due:
             self._loop_of(channel).wake()
@@ -149,9 +168,12 @@ class Courier:
     async def settle(self) -> None:
         """Deliver everything that can be delivered without waiting; for tests and a last effort."""
         async with self._database.reading() as tx:
-            due = await store.count_due(tx)
+            due = await store.count_due(tx, but=self._in_threads)
         for channel in due:
             while await self.step(channel) == AT_ONCE:
+                pass
+        if self._threads is not None:
+            while AT_ONCE in {await self.step_in_threads(), await self._threads.step()}:
                 pass
 
     async def step(self, channel: int) -> timedelta | None:
@@ -166,7 +188,25 @@ class Courier:
                 return await self._wait_in(tx, channel, now, waits.values())
         if self._finishing:
             return None
-        card = due[0]
+        await self._see_to(due[0])
+        return AT_ONCE
+
+    async def step_in_threads(self) -> timedelta | None:
+        """Bring the next card that stands in a thread into agreement."""
+        async with self._database.reading() as tx:
+            due = await store.list_due_of(tx, self._in_threads, now=self._clock.now(), limit=_LOOKED_AT)
+        if self._finishing or not due:
+            return None
+        waits = {card.id: self._pacing.ready_in(card.posted_in, _VERBS[need_of(card)]) for card in due}
+        ready = next((card for card in due if waits[card.id] <= 0), None)
+        if ready is None:
+            return timedelta(seconds=min(waits.values()))
+        await self._see_to(ready)
+        # An outage is everywhere: the next thread would meet it as well.
+        is_out = ready.posted_in in self._outages
+        return timedelta(seconds=self._pacing.ready_in(ready.posted_in, Verb.EDIT)) if is_out else AT_ONCE
+
+    async def _see_to(self, card: Card) -> None:
         with self._delivery():
             outcome = await survive(
                 self._deliver(card),
@@ -176,7 +216,6 @@ class Courier:
             )
         if isinstance(outcome, Bug):
             await self._put_aside(card)
-        return AT_ONCE
 
     async def _wait_in(
         self, tx: Transaction, channel: int, now: datetime, waits: Iterable[float]
@@ -218,7 +257,10 @@ class Courier:
                 await store.mark_lost(tx, card.id)
             return
         except (ChannelForbiddenError, ChannelGoneError, ThreadArchivedError) as error:
-            await self._fall_back(card, str(error))
+            if self._is_in_thread(card):
+                await self._stay_out(card, error)
+            else:
+                await self._fall_back(card, str(error))
             return
         except MessageRejectedError as error:
             log.error("card_rejected", kind=card.kind, key=card.key, why=str(error))  # noqa: TRY400 — no bug of ours below
@@ -232,8 +274,14 @@ class Courier:
         try:
             await self._agree(card)
         except ThreadArchivedError:
-            await self._messages.unarchive(card.posted_in)
+            if self._threads is not None and self._is_in_thread(card):
+                await self._threads.open(card.posted_in)
+            else:
+                await self._messages.unarchive(card.posted_in)
             await self._agree(card)
+
+    def _is_in_thread(self, card: Card) -> bool:
+        return card.kind in self._in_threads
 
     async def _agree(self, card: Card) -> None:
         rendered = await self._sources[card.kind].render(card.key, card.channel_id)
@@ -244,15 +292,14 @@ class Courier:
             case Need.EDIT:
                 assert card.message_id is not None  # noqa: S101 — a live card has a message
                 await self._messages.edit(card.posted_in, card.message_id, rendered)
-                await self._mark_live(card, card.message_id)
+                await self._mark_live(card, card.message_id, version=card.wanted)
             case Need.FIND:
                 found = await self._find(card)
                 if found is None:
                     await self._create(card, rendered)
                 else:
                     # It is there, in the version of then: the next step edits it.
-                    async with self._database.transaction() as tx:
-                        await store.mark_live(tx, card.id, message_id=found, version=card.delivered)
+                    await self._mark_live(card, found, version=card.delivered)
             case Need.CREATE:
                 await self._create(card, rendered)
 
@@ -266,7 +313,7 @@ class Courier:
             # It was said once: posting it again wakes nobody.
             rendered = replace(rendered, ping_roles=(), ping_users=(), silent=True)
         message = await self._messages.create(card.posted_in, rendered, nonce=card.nonce(began))
-        await self._mark_live(card, message)
+        await self._mark_live(card, message, version=card.wanted)
 
     async def _remove(self, card: Card) -> None:
         message = await self._find(card) if need_of(card) is Need.FIND else card.message_id
@@ -280,12 +327,14 @@ class Courier:
         assert card.creating_since is not None  # noqa: S101 — likewise
         return await self._messages.find(card.posted_in, card.marker, since=card.creating_since)
 
-    async def _mark_live(self, card: Card, message: int) -> None:
+    async def _mark_live(self, card: Card, message: int, *, version: int) -> None:
         async with self._database.transaction() as tx:
-            await store.mark_live(tx, card.id, message_id=message, version=card.wanted)
+            await store.mark_live(tx, card.id, message_id=message, version=version)
+        if self._threads is not None and (card.state is not CardState.LIVE or self._is_in_thread(card)):
+            self._threads.wake()
 
-    async def _put_aside(self, card: Card) -> None:
-        wait = backoff(card.failures + 1, first=timedelta(minutes=1), longest=timedelta(hours=1))
+    async def _put_aside(self, card: Card, first: timedelta = timedelta(minutes=1)) -> None:
+        wait = backoff(card.failures + 1, first=first, longest=timedelta(hours=1))
         async with self._database.transaction() as tx:
             await store.mark_failed(tx, card.id, retry_at=self._clock.now() + wait)
 
@@ -301,6 +350,18 @@ class Courier:
             await store.move(tx, card.id, to=fallback)
             tx.after_commit(self.wake)
         self._on_refusal(card, why, fallback)
+
+    async def _stay_out(self, card: Card, error: MachineError) -> None:
+        """Leave a thread that takes no card: what it would have said stands nowhere else."""
+        assert self._threads is not None  # noqa: S101 — somebody put a card into a thread
+        log.info("thread_takes_no_card", kind=card.kind, key=card.key, why=str(error))
+        if isinstance(error, ChannelGoneError):
+            await self._threads.lose(card.posted_in)
+            async with self._database.transaction() as tx:
+                await store.mark_gone(tx, card.id, version=card.wanted)
+            return
+        await self._put_aside(card, first=REFUSED_FOR)
+        await self._threads.refuse(card.posted_in, str(error))
 
     def _wait_out(self, card: Card, error: DiscordUnavailableError) -> None:
         failures = self._outages.get(card.posted_in, 0) + 1

@@ -1,6 +1,6 @@
 """What can go wrong with a message at Discord, sorted by what the sender of messages does next."""
 
-from bot.core.errors import BrokenError, NotFoundError, UnavailableError
+from bot.core.errors import BrokenError, ConflictError, NotFoundError, UnavailableError
 
 
 class MessageGoneError(NotFoundError):
@@ -41,6 +41,10 @@ class ThreadArchivedError(UnavailableError):
     def __init__(self, thread_id: int) -> None:
         super().__init__(f"The thread {thread_id} is archived.")
         self.thread_id = thread_id
+
+
+class ThreadExistsError(ConflictError):
+    """The message has a thread already; its id is the message's."""
 
 
 class DiscordUnavailableError(UnavailableError):

@@ -21,6 +21,7 @@ from bot.chat.errors import (
     MessageGoneError,
     MessageRejectedError,
     ThreadArchivedError,
+    ThreadExistsError,
 )
 from bot.chat.pacing import TOO_MANY_REQUESTS
 from bot.chat.rendered import Rendered
@@ -33,6 +34,8 @@ DEADLINE: Final = timedelta(seconds=15)
 CLOCK_DIFFERENCE: Final = timedelta(minutes=2)
 """How far our clock may be from Discord's when a message is looked for by its time."""
 MOST_LOOKED_AT: Final = 1000
+THREAD_SHOWN_MINUTES: Final = 7 * 24 * 60
+"""How long Discord keeps a quiet thread in the list of channels: as long as it can."""
 MOST_PINGED: Final = 100
 """Of each kind (https://discord.com/developers/docs/resources/message#allowed-mentions-object)."""
 
@@ -40,6 +43,8 @@ _UNKNOWN_CHANNEL: Final = 10003
 _UNKNOWN_MESSAGE: Final = 10008
 _EDIT_LIMIT: Final = 30046
 _ARCHIVED: Final = 50083
+_THREAD_EXISTS: Final = 160004
+_TOO_MANY_THREADS: Final = 160006
 _OVERLOADED: Final = 130000
 _FORBIDDEN: Final = frozenset({50001, 50013})
 _NOT_DISCORDS_OWN: Final = frozenset({0, 40333})
@@ -95,13 +100,32 @@ class DiscordMessages:
         except MessageGoneError:
             return
 
+    async def start_thread(self, channel_id: int, message_id: int, name: str) -> int:
+        """Start the thread of a message and return its id.
+
+        Raises:
+            ThreadExistsError: It has one; a message never gets a second one.
+        """
+        async with self._call(channel_id):
+            # discord.py's own way wants the guild from the gateway; this one call needs nothing but ids.
+            thread = await self._client().http.start_thread_with_message(
+                channel_id, message_id, name=name, auto_archive_duration=THREAD_SHOWN_MINUTES
+            )
+        return int(thread["id"])
+
+    async def change_thread(
+        self, thread_id: int, *, name: str | None = None, archived: bool | None = None
+    ) -> None:
+        """Rename a thread, archive it or take it out of the archive; what is None stays as it is."""
+        wanted: dict[str, Any] = {"name": name, "archived": archived}
+        async with self._call(thread_id):
+            await self._client().http.edit_channel(
+                thread_id, **{key: value for key, value in wanted.items() if value is not None}
+            )
+
     async def unarchive(self, thread_id: int) -> None:
         """Take a thread out of the archive, so that it can be written to."""
-        async with self._call(thread_id) as channel:
-            client = self._client()
-            thread = client.get_channel(channel.id) or await client.fetch_channel(channel.id)
-            if isinstance(thread, discord.Thread):
-                await thread.edit(archived=False)
+        await self.change_thread(thread_id, archived=False)
 
     async def find(self, channel_id: int, marker: str, *, since: datetime) -> int | None:
         """Return our oldest message after a moment that carries a custom_id, looking at 1000 at most."""
@@ -186,6 +210,10 @@ def _translate(  # noqa: PLR0911  # A table of Discord's codes.
             return ChannelForbiddenError(channel_id)
         case code if code == _ARCHIVED:
             return ThreadArchivedError(channel_id)
+        case code if code == _THREAD_EXISTS:
+            return ThreadExistsError("The message has a thread already.")
+        case code if code == _TOO_MANY_THREADS:
+            return MessageRejectedError("The server has as many active threads as Discord allows.")
         case code if code == _OVERLOADED:
             return DiscordUnavailableError("it is overloaded", outcome_unknown=watched.outcome_unknown)
         case _:

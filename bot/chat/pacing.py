@@ -23,15 +23,22 @@ class Verb(StrEnum):
     EDIT = "edit"
     DELETE = "delete"
     READ = "read"
+    THREAD = "thread"
+    """Starting the thread of a message."""
+    CHANGE = "change"
+    """Changing the channel or thread itself."""
 
 
-_MESSAGES: Final = re.compile(r"/channels/(?P<channel>\d+)/messages(?P<one>/\d+)?$")
+_CHANNELS: Final = re.compile(r"/channels/(?P<channel>\d+)(?P<what>(?:/messages(?:/\d+(?:/threads)?)?)?)$")
+_ID: Final = re.compile(r"\d+")
 _VERBS: Final = {
-    ("POST", False): Verb.CREATE,
-    ("PATCH", True): Verb.EDIT,
-    ("DELETE", True): Verb.DELETE,
-    ("GET", False): Verb.READ,
-    ("GET", True): Verb.READ,
+    ("POST", "/messages"): Verb.CREATE,
+    ("PATCH", "/messages/*"): Verb.EDIT,
+    ("DELETE", "/messages/*"): Verb.DELETE,
+    ("GET", "/messages"): Verb.READ,
+    ("GET", "/messages/*"): Verb.READ,
+    ("POST", "/messages/*/threads"): Verb.THREAD,
+    ("PATCH", ""): Verb.CHANGE,
 }
 _BAN_SECONDS: Final = 300.0
 """How long to keep still after a 429 that names no time: it comes from the edge; pushing makes it a ban."""
@@ -54,9 +61,9 @@ class Answer:
 
     @property
     def verb(self) -> tuple[int, Verb] | None:
-        """Return the channel and what was done there, if it concerned messages."""
-        found = _MESSAGES.search(self.path)
-        verb = _VERBS.get((self.method, bool(found["one"]))) if found else None
+        """Return the channel and what was done there, if it is something that we pace."""
+        found = _CHANNELS.search(self.path)
+        verb = _VERBS.get((self.method, _ID.sub("*", found["what"]))) if found else None
         return (int(found["channel"]), verb) if found and verb else None
 
     @property

@@ -53,6 +53,8 @@ def _destination(route: Route) -> str:
         parts.append("mentions " + ", ".join(route.mention))
     if route.remind is not None:
         parts.append(f"reminds after {format_duration(route.remind)}")
+    if route.thread:
+        parts.append("with a thread")
     return ", ".join(parts)
 
 

@@ -26,9 +26,12 @@ NEEDED = {
     "ATTACH_FILES": 1 << 15,
     "READ_MESSAGE_HISTORY": 1 << 16,
 }
+NEEDED_FOR_THREADS = {
+    "CREATE_PUBLIC_THREADS": 1 << 35,
+    "SEND_MESSAGES_IN_THREADS": 1 << 38,
+}
 _TEXT_CHANNELS = frozenset({0, 5, 10, 11, 12})
 _THREADS = frozenset({10, 11, 12})
-_SEND_MESSAGES_IN_THREADS = 1 << 38
 _EVERYTHING = (1 << 53) - 1
 
 Json = Mapping[str, Any]
@@ -115,6 +118,9 @@ class _Discord:
             )
         if channel.get("type") not in _TEXT_CHANNELS:
             return Finding(subject, is_fine=False, text="messages cannot be sent there; take a text channel")
+        if channel["type"] in _THREADS and self._has_threads(name):
+            text = "a thread cannot have threads; take a text channel, or thread out of its routes"
+            return Finding(subject, is_fine=False, text=text)
         missing = self._missing(name, channel, place)
         if missing:
             where = f"#{channel.get('name')}"
@@ -126,8 +132,10 @@ class _Discord:
         held = permissions_in(channel, place.guild, place.member)
         needed = dict(NEEDED)
         if channel.get("type") in _THREADS:
-            needed["SEND_MESSAGES_IN_THREADS"] = _SEND_MESSAGES_IN_THREADS
+            needed["SEND_MESSAGES_IN_THREADS"] = NEEDED_FOR_THREADS["SEND_MESSAGES_IN_THREADS"]
             del needed["SEND_MESSAGES"]
+        if self._has_threads(name):
+            needed |= NEEDED_FOR_THREADS
         missing = [permission for permission, bit in needed.items() if not held & bit]
         unmentionable = [
             role for role in self._mentioned_roles(name) if not self._is_mentionable(role, place)
@@ -135,6 +143,9 @@ class _Discord:
         if unmentionable and not held & MENTION_EVERYONE:
             missing.append(f"MENTION_EVERYONE (or let everybody mention {', '.join(unmentionable)})")
         return missing
+
+    def _has_threads(self, channel: str) -> bool:
+        return any(route.thread for route in self._settings.alerts.routes if route.channel == channel)
 
     def _mentioned_roles(self, channel: str) -> list[str]:
         mentions = [

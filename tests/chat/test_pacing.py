@@ -54,6 +54,23 @@ def test_an_exhausted_bucket_waits_for_its_reset(pacing, watch):
     assert pacing.ready_in(CHANNEL, Verb.CREATE) == 0
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "verb"),
+    [
+        ("POST", "/api/v10/channels/7/messages", Verb.CREATE),
+        ("PATCH", "/api/v10/channels/7/messages/9", Verb.EDIT),
+        ("DELETE", "/api/v10/channels/7/messages/9", Verb.DELETE),
+        ("GET", "/api/v10/channels/7/messages/9", Verb.READ),
+        ("POST", "/api/v10/channels/7/messages/9/threads", Verb.THREAD),
+        ("PATCH", "/api/v10/channels/7", Verb.CHANGE),
+        ("GET", "/api/v10/channels/7", None),
+        ("POST", "/api/v10/channels/7/messages/bulk-delete", None),
+    ],
+)
+def test_each_path_is_paced_as_what_it_does(method, path, verb):
+    assert an_answer(method, path).verb == (verb and (CHANNEL, verb))
+
+
 def test_each_verb_and_channel_has_its_own_pace(pacing):
     pacing.learn(an_answer(left=0, reset=4))
     assert pacing.ready_in(CHANNEL, Verb.EDIT) == 0

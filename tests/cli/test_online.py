@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.cli.online import NEEDED, check_online, permissions_in
+from bot.cli.online import NEEDED, NEEDED_FOR_THREADS, check_online, permissions_in
 from bot.settings.tree import Settings
 from bot.settings.validation import settings_from
 
@@ -26,6 +26,7 @@ class Outside:
         }
         self.credentials: dict[str, str | None] = {}
         self.kind = "alertmanager"
+        self.threads = False
 
     @staticmethod
     def guild(permissions: int) -> dict[str, Any]:
@@ -60,13 +61,13 @@ async def check(outside: Outside) -> AsyncIterator[Check]:
         async def ask() -> dict[str, str]:
             return {
                 finding.subject.split(" ")[0]: str(finding)
-                for finding in await check_online(_settings(url, outside.kind))
+                for finding in await check_online(_settings(url, outside.kind, threads=outside.threads))
             }
 
         yield ask
 
 
-def _settings(url: str, kind: str = "alertmanager") -> Settings:
+def _settings(url: str, kind: str = "alertmanager", *, threads: bool = False) -> Settings:
     return settings_from(
         {
             "discord": {
@@ -80,7 +81,7 @@ def _settings(url: str, kind: str = "alertmanager") -> Settings:
             "alertmanagers": [
                 {"name": "main", "kind": kind, "urls": [url], "basic": {"username": "u", "password": "p"}}
             ],
-            "alerts": {"routes": [{"channel": "alerts", "mention": ["oncall"]}]},
+            "alerts": {"routes": [{"channel": "alerts", "mention": ["oncall"], "thread": threads}]},
         }
     )
 
@@ -141,6 +142,24 @@ async def test_a_role_that_nobody_may_mention_needs_the_permission(check: Check,
     )
     guild["roles"][1]["permissions"] = str(EVERYTHING | 1 << 17)
     assert (await check())["discord.channels.alerts"].startswith("ok")
+
+
+async def test_a_route_with_threads_needs_more(check: Check, outside: Outside) -> None:
+    outside.threads = True
+    said = (await check())["discord.channels.alerts"]
+    assert "lacks CREATE_PUBLIC_THREADS, SEND_MESSAGES_IN_THREADS in #alerts" in said
+    outside.answers["/guilds/1"] = (200, Outside.guild(EVERYTHING + sum(NEEDED_FOR_THREADS.values())))
+    assert (await check())["discord.channels.alerts"].startswith("ok")
+
+
+async def test_a_thread_cannot_have_threads(check: Check, outside: Outside) -> None:
+    outside.threads = True
+    outside.answers["/channels/3"] = outside.answers["/channels/2"]
+    outside.answers["/channels/2"] = (
+        200,
+        {"id": "2", "guild_id": "1", "type": 11, "name": "talk", "parent_id": "3"},
+    )
+    assert "a thread cannot have threads" in (await check())["discord.channels.alerts"]
 
 
 async def test_what_cannot_be_reached_is_said(unused_tcp_port: int) -> None:

@@ -332,16 +332,75 @@ async def test_only_an_allowed_and_mentionable_role_is_pinged(client, server):
     assert [m.pinged_roles for m in server.messages(alerts(server))] == [(loud.id,), ()]
 
 
-async def test_an_archived_thread_takes_nothing(client, server):
+async def a_thread(client, server):
+    """A message with a thread, in which there is a message."""
     sent = await place(client, server).send("Start")
     channel = await client.fetch_channel(alerts(server).id)
     thread = await channel.get_partial_message(sent.id).create_thread(name="Talk")
-    await thread.send("In the thread")
-    server.state.channels[thread.id].archived = True
+    return sent, thread, await thread.send("In the thread")
 
+
+def start_thread(client, sent):
+    return client.http.start_thread_with_message(
+        sent.channel.id, sent.id, name="Talk", auto_archive_duration=1440
+    )
+
+
+async def test_in_an_archived_thread_nothing_changes_before_it_is_opened(client, server):
+    _, thread, said = await a_thread(client, server)
+    await thread.edit(archived=True)
     with pytest.raises(discord.HTTPException) as error:
-        await thread.send("Too late")
+        await said.edit(content="Too late")
     assert error.value.code == 50083
+    with pytest.raises(discord.HTTPException) as error:
+        await thread.edit(name="Too late")
+    assert error.value.code == 50083
+    await thread.edit(archived=False)
+    await said.edit(content="In time")
+
+
+async def test_writing_in_an_archived_thread_opens_it_unless_it_is_locked(client, server):
+    _, thread, _ = await a_thread(client, server)
+    stored = server.state.channels[thread.id]
+    stored.archived = True
+    await thread.send("Again")
+    assert not stored.archived
+    stored.archived = stored.locked = True
+    with pytest.raises(discord.Forbidden) as error:
+        await thread.send("Not again")
+    assert error.value.code == 160005
+
+
+async def test_a_message_has_one_thread_ever_and_it_outlives_the_message(client, server):
+    sent, thread, _ = await a_thread(client, server)
+    assert thread.id == sent.id
+    server.delete_channel(server.state.channels[thread.id])
+    with pytest.raises(discord.HTTPException) as error:
+        await start_thread(client, sent)
+    assert error.value.code == 160004
+
+
+async def test_threads_need_permissions_and_have_a_limit(client, server):
+    _, thread, _ = await a_thread(client, server)
+    other = await place(client, server).send("Other")
+    server.state.most_active_threads = 1
+    with pytest.raises(discord.HTTPException) as error:
+        await start_thread(client, other)
+    assert error.value.code == 160006
+    alerts(server).forbids_threads = True
+    for refused in (start_thread(client, other), thread.send("x"), thread.edit(archived=False)):
+        with pytest.raises(discord.Forbidden) as error:
+            await refused
+        assert error.value.code == 50013
+
+
+async def test_the_thread_of_somebody_else_can_be_opened_but_not_changed(client, server):
+    _, thread, _ = await a_thread(client, server)
+    stored = server.state.channels[thread.id]
+    stored.owner_id, stored.archived = 1, True
+    await thread.edit(archived=False)
+    with pytest.raises(discord.Forbidden):
+        await thread.edit(archived=True)
 
 
 async def test_guild_channel_roles_and_members_can_be_read(client, server):

@@ -18,7 +18,9 @@ from bot.alerts.routing import Route
 from bot.alerts.service import Alerts
 from bot.alerts.showing import Showing
 from bot.alerts.storm.service import Storms
+from bot.alerts.timeline.service import Timelines
 from bot.cards.store import Cards, find_card
+from bot.cards.threads.service import Threads
 from bot.core.matchers import parse_matchers
 from bot.database.engine import Database
 from bot.database.leadership import Leadership
@@ -41,7 +43,9 @@ class Apps:
         return self.known.get(labels.get("app", ""))
 
 
-def a_route(match="", channel="alerts", *, mention=(), remind=None, goes_on=False, index=0) -> Route:
+def a_route(
+    match="", channel="alerts", *, mention=(), remind=None, goes_on=False, thread=False, index=0
+) -> Route:
     matchers = parse_matchers(match) if match else ()
     return Route(
         index=index,
@@ -50,6 +54,7 @@ def a_route(match="", channel="alerts", *, mention=(), remind=None, goes_on=Fals
         mention=tuple(mention),
         remind=remind,
         goes_on=goes_on,
+        thread=thread,
     )
 
 
@@ -76,8 +81,17 @@ class Rooms:
         self.timers = Timers(self.database, self.clock)
         self.journal = Journal(self.clock)
         self.storms = Storms(self.database, self.cards, self.journal, self.clock, lambda: self.policy)
+        self.threads = Threads()
+        self.timelines = Timelines(self.database, self.cards, self.threads, self.journal)
+        self.journal.subscribe(self.timelines.hear)
         self.showing = Showing(
-            self.cards, self.timers, self.journal, self.clock, lambda: self.policy, storms=self.storms
+            self.cards,
+            self.timers,
+            self.journal,
+            self.clock,
+            lambda: self.policy,
+            storms=self.storms,
+            threads=self.threads,
         )
         self.apps = Apps()
         self.changes = ChangesHere(

@@ -18,6 +18,7 @@ from bot.alerts.storm.sources import CallCards, DigestCards
 from bot.cards.courier import Courier
 from bot.cards.notices.service import KIND as NOTICE
 from bot.cards.notices.service import Notices
+from bot.cards.threads.service import ThreadKeeper
 from bot.chat.handlers import Actions
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing
@@ -64,6 +65,8 @@ class World:
             self.notices,
             clock=rooms.clock,
             status=self._status,
+            places=rooms.showing.index.places,
+            guild=lambda: GUILD_ID,
             started_at=rooms.clock.now(),
         )
         self.clusters: dict[str, Any] = {}
@@ -83,9 +86,19 @@ class World:
             audit_channel=lambda: self.audit_channel,
         )
         self.bot: FastBot = a_bot(actions=self.actions, pacing=self.pacing, make_cogs=self._make_cogs)
+        messages = DiscordMessages(lambda: self.bot)
+        self.refused_threads: list[str] = []
+        self.keeper = ThreadKeeper(
+            rooms.database,
+            messages,
+            self.pacing,
+            clock=rooms.clock,
+            on_start=rooms.timelines.begin,
+            on_refusal=lambda _thread, why: self.refused_threads.append(why),
+        )
         self.courier = Courier(
             rooms.database,
-            DiscordMessages(lambda: self.bot),
+            messages,
             self.pacing,
             {
                 CARD: IncidentCards(rooms.database, rooms.clock, self._policy, rooms.changes),
@@ -93,12 +106,15 @@ class World:
                 kinds.DIGEST: DigestCards(rooms.database, rooms.clock),
                 kinds.CALL: CallCards(rooms.database, self._policy),
                 kinds.SILENCE_ENDS: SilenceEndCards(rooms.database, rooms.clock),
+                kinds.TIMELINE: rooms.timelines,
                 NOTICE: self.notices,
                 HEAD: HeadCards(),
             },
             clock=rooms.clock,
             fallback_channel=lambda: self.audit_channel,
             listener=rooms.storms,
+            threads=self.keeper,
+            in_threads=frozenset({kinds.TIMELINE}),
         )
 
     def _make_cogs(self, _bot):

@@ -10,14 +10,17 @@ from urllib.parse import quote
 from tests.simulators.discord.gateway import GUILD_MESSAGES, GUILDS
 from tests.simulators.discord.interactions import ATTACHMENT_SIZE_LIMIT, MODAL, Interaction, Interactions
 from tests.simulators.discord.state import (
+    ANNOUNCEMENT,
     COMPONENTS_V2,
     DIRECT,
     EPHEMERAL,
     FORUM,
+    HAS_THREAD,
     LOADING,
     PRIVATE_THREAD,
     SUPPRESS_EMBEDS,
     SUPPRESS_NOTIFICATIONS,
+    TEXT,
     THREAD,
     Channel,
     Guild,
@@ -314,6 +317,8 @@ class Rest:
         channel = self._channel(channel_id)
         if channel.archived and call.json.get("archived") is not False:
             raise ApiError(400, 50083, "Thread is archived")
+        if channel.is_thread:
+            self._check_may_change(channel, call.json)
         channel.archived = call.json.get("archived", channel.archived)
         channel.locked = call.json.get("locked", channel.locked)
         channel.name = call.json.get("name", channel.name)
@@ -332,12 +337,20 @@ class Rest:
         self.events.append((event, channel.payload(), GUILDS))
 
     def _thread_from_message(self, call: Call, channel_id: str, message_id: str) -> Answer:
-        message = self._message(channel_id, message_id)
-        if message.id in self._state.channels:
-            raise ApiError(400, 160004, "A thread has already been created for this message")
         parent = self._channel(channel_id)
+        if parent.forbids_threads:
+            raise ApiError(403, 50013, "Missing Permissions")
+        if parent.type not in {TEXT, ANNOUNCEMENT}:
+            raise ApiError(400, 50024, "Cannot execute action on this channel type")
+        message = self._message(channel_id, message_id)
+        if message.flags & HAS_THREAD:
+            raise ApiError(400, 160004, "A thread has already been created for this message")
+        if self._state.count_active_threads(parent.guild_id) >= self._state.most_active_threads:
+            raise ApiError(400, 160006, "Maximum number of active threads reached")
         thread = self._new_thread(parent, call.json, THREAD, channel_id=message.id)
-        self._state.edit(message, {"flags": message.flags | 1 << 5, "thread": thread.payload()}, silent=True)
+        self._state.edit(
+            message, {"flags": message.flags | HAS_THREAD, "thread": thread.payload()}, silent=True
+        )
         return 201, thread.payload()
 
     def _thread(self, call: Call, channel_id: str) -> Answer:
@@ -366,6 +379,18 @@ class Rest:
         self.events.append(("THREAD_CREATE", thread.payload() | {"newly_created": True}, GUILDS))
         return thread
 
+    def _check_may_change(self, thread: Channel, changes: Json) -> None:
+        """Whoever started a thread may change it; others may only open it, unless it is locked."""
+        only_opens = changes.keys() == {"archived"} and changes["archived"] is False and not thread.locked
+        if thread.owner_id != self._state.bot.id and not only_opens:
+            raise ApiError(403, 50013, "Missing Permissions")
+        self._check_may_write_in(thread)
+
+    def _check_may_write_in(self, channel: Channel) -> None:
+        parent = self._state.channels.get(channel.parent_id or 0)
+        if channel.is_thread and parent is not None and parent.forbids_threads:
+            raise ApiError(403, 50013, "Missing Permissions")
+
     def _nothing(self, call: Call, *_: str) -> Answer:
         return NO_CONTENT, None
 
@@ -384,8 +409,13 @@ class Rest:
 
     def _create_message(self, call: Call, channel_id: str) -> Answer:
         channel = self._channel(channel_id)
+        self._check_may_write_in(channel)
+        if channel.locked:
+            raise ApiError(403, 160005, "Thread is locked")
         if channel.archived:
-            raise ApiError(400, 50083, "Thread is archived")
+            # Writing opens a thread, as Discord does it; whatever else is done in one has to open it first.
+            channel.archived = False
+            self.events.append(("THREAD_UPDATE", channel.payload(), GUILDS))
         if channel.type == FORUM:
             raise ApiError(400, 40058, "Cannot message this channel")
         body = call.json

@@ -23,12 +23,13 @@ ALL_PERMISSIONS = (1 << 53) - 1
 ORDINARY_PERMISSIONS = 0x0000_0000_0010_C4C0 | 1 << 31 | 1 << 38
 
 SUPPRESS_EMBEDS = 1 << 2
+HAS_THREAD = 1 << 5
 EPHEMERAL = 1 << 6
 LOADING = 1 << 7
 SUPPRESS_NOTIFICATIONS = 1 << 12
 COMPONENTS_V2 = 1 << 15
 
-TEXT, DIRECT, THREAD, PRIVATE_THREAD, FORUM = 0, 1, 11, 12, 15
+TEXT, DIRECT, ANNOUNCEMENT, THREAD, PRIVATE_THREAD, FORUM = 0, 1, 5, 11, 12, 15
 THREADS = frozenset({10, THREAD, PRIVATE_THREAD})
 
 
@@ -119,6 +120,8 @@ class Channel:
     message_count: int = 0
     refusal: int | None = None
     """The error code that every call to this channel is answered with: 50001 (403) or 50013 (403)."""
+    forbids_threads: bool = False
+    """The bot lacks Create Public Threads and Send Messages in Threads here: 50013 (403)."""
     recipient: User | None = None
 
     @property
@@ -340,6 +343,7 @@ class State:
         self.every_message: dict[int, StoredMessage] = {}
         self.deleted: list[StoredMessage] = []
         self.commands: dict[int | None, list[Json]] = {None: []}
+        self.most_active_threads = 1000
         self.command_syncs = 0
         self._nonces: dict[tuple[int, int, str], tuple[float, StoredMessage]] = {}
 
@@ -426,6 +430,9 @@ class State:
 
     def guild_channels(self, guild_id: int, *, threads: bool) -> list[Channel]:
         return [c for c in self.channels.values() if c.guild_id == guild_id and c.is_thread is threads]
+
+    def count_active_threads(self, guild_id: int | None) -> int:
+        return sum(not thread.archived for thread in self.guild_channels(guild_id or 0, threads=True))
 
     def full_guild(self, guild: Guild) -> Json:
         """The payload of GUILD_CREATE, for a client with the GUILDS intent alone."""

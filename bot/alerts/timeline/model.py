@@ -1,0 +1,28 @@
+"""What a timeline shows, and on which page: values and pure decisions."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil
+
+from bot.journal.model import Recorded
+
+CALLED, CHANGED, MUTED, UNMUTED = "alerts:called", "alerts:changed", "alerts:muted", "alerts:unmuted"
+"""What is written down only for incidents that carry a thread."""
+
+PAGE_ENTRIES = 25
+"""Entries on a page: as many lines, at their longest, as a message takes."""
+
+
+def count_pages(entries: int) -> int:
+    """Return how many messages a timeline of so many entries takes; there is always one."""
+    return max(1, ceil(entries / PAGE_ENTRIES))
+
+
+def condense(entries: Sequence[Recorded]) -> list[Recorded]:
+    """Leave out what the entry right after says anew: how many alerts fire."""
+    kept = [first for first, second in pairwise(entries) if not (_counts(first) and _counts(second))]
+    return [*kept, *entries[-1:]]
+
+
+def _counts(recorded: Recorded) -> bool:
+    return recorded.entry.action == CHANGED

@@ -1,0 +1,120 @@
+"""A page of the timeline says what happened, in lines that fit, whatever people wrote."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.alerts.timeline.card import render_timeline
+from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, PAGE_ENTRIES, UNMUTED
+from bot.chat.layout import content_length, problems
+from bot.core.actor import THE_MACHINE, Actor, ActorKind
+from bot.journal.model import Entry, Outcome, Recorded
+from tests.support.alerts import NOON, an_alert, an_incident
+
+ADA = Actor(ActorKind.PERSON, "7", "Ada")
+COUNTS = {"severity": "WARNING", "firing": 2, "alerts": 3}
+
+
+def recorded(action, *, by=THE_MACHINE, minutes=0, **more):
+    return Recorded(minutes, NOON + timedelta(minutes=minutes), Entry(actor=by, action=action, **more))
+
+
+def page(*entries, number=1, incident=None):
+    shown = incident or an_incident(an_alert(namespace="prod"))
+    return render_timeline(shown, entries, page=number, key=f"417/{number}")
+
+
+def texts(rendered):
+    return [item.content for item in rendered.view.walk_children() if hasattr(item, "content")]
+
+
+def lines(rendered):
+    return [line.partition("> ")[2] for line in texts(rendered)[-1].splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (recorded("alerts:opened", detail=COUNTS), "**Fires** · WARNING · 2 of 3 alerts fire"),
+        (recorded("alerts:reopened", detail=COUNTS | {"firing": 1, "alerts": 1}), "**Fires again** · WARNING · 1 alert fires"),
+        (recorded("alerts:severity-rose", detail=COUNTS), "**Got worse** · WARNING · 2 of 3 alerts fire"),
+        (recorded(CHANGED, detail=COUNTS), "2 of 3 alerts fire now"),
+        (recorded("alerts:resolved", detail=COUNTS), "**Resolved**"),
+        (recorded("alerts:unknown"), "**Unknown** whether it still fires"),
+        (recorded(CALLED, reason="fired again", detail={"called": "role:oncall, user:9"}), "Called **oncall**, <@9>: *fired again*"),
+        (recorded(MUTED), "Alertmanager keeps it quiet: silenced, inhibited or muted"),
+        (recorded(UNMUTED), "Alertmanager keeps it quiet no more"),
+        (recorded("alerts:ack", by=ADA, reason="on it"), "<@7> acknowledged it: *on it*"),
+        (recorded("alerts:unack", by=ADA), "<@7> gave it back"),
+        (recorded("alerts:resolve", by=ADA, reason="done"), "<@7> closed it by hand: *done*"),
+        (recorded("alerts:silence", by=ADA, reason="too long", outcome=Outcome.REFUSED), "<@7> may not silence it: *too long*"),
+        (recorded("alerts:silence", by=ADA, reason="down", outcome=Outcome.FAILED), "<@7> could not silence it: *down*"),
+        (recorded("alerts:unsilence", by=ADA, detail={"matchers": 'a="b"'}), '<@7> ended the silence of `a="b"`'),
+        (recorded("oncall:escalated", target="schedule:primary"), "The Machine used `oncall:escalated` on **primary**"),
+    ],
+)  # fmt: skip
+def test_each_entry_is_a_line(entry, said):
+    assert lines(page(entry)) == [said]
+
+
+def test_a_silence_says_until_when():
+    until = NOON + timedelta(hours=2)
+    entry = recorded("alerts:silence", by=ADA, detail={"matchers": 'a="b"', "until": until.isoformat()})
+    assert lines(page(entry)) == [f'<@7> silenced `a="b"` until <t:{int(until.timestamp())}:t>']
+
+
+def test_the_day_is_said_first_and_again_after_a_while():
+    shown = page(*(recorded("alerts:unknown", minutes=minutes) for minutes in (0, 1, 13 * 60)))
+    assert [line.split(":")[2][0] for line in texts(shown)[-1].splitlines()] == ["f", "t", "f"]
+
+
+def test_the_head_says_of_what_and_which_page():
+    assert texts(page(recorded("alerts:unknown")))[0].splitlines() == [
+        "### TIMELINE · KubePodCrashLooping",
+        "-# #417 · prod",
+    ]
+    assert texts(page(recorded("alerts:unknown"), number=2))[0].startswith(
+        "### TIMELINE · KubePodCrashLooping, continued (2)"
+    )
+
+
+def test_it_leaves_phones_quiet_and_pings_nobody():
+    shown = page(recorded("alerts:ack", by=ADA))
+    assert shown.silent
+    assert shown.ping_roles == shown.ping_users == ()
+
+
+_ACTIONS = ["alerts:opened", "alerts:ack", "alerts:silence", "alerts:unsilence", CALLED, CHANGED, "x:y"]
+
+
+@given(
+    st.lists(
+        st.builds(
+            recorded,
+            st.sampled_from(_ACTIONS),
+            by=st.builds(Actor, st.just(ActorKind.PERSON), st.text(max_size=30), st.text()),
+            minutes=st.integers(0, 10**6),
+            reason=st.text(),
+            target=st.text(),
+            outcome=st.sampled_from(Outcome),
+            detail=st.dictionaries(
+                st.sampled_from(["called", "matchers", "until", "firing", "severity", "alerts", "title"]),
+                st.text() | st.integers(0, 10**9),
+            ),
+        ),
+        max_size=PAGE_ENTRIES,
+    ),
+    st.text(),
+)
+def test_whatever_was_written_a_page_fits_into_a_message(entries, name):
+    incident = an_incident(an_alert(namespace=name * 50), group_labels={"alertname": name * 50})
+    shown = page(*entries, number=99, incident=incident)
+    assert problems(shown.view) == []
+
+
+def test_the_longest_lines_fill_a_page_without_bursting_it():
+    entry = recorded("alerts:ack", by=Actor(ActorKind.PERSON, "9" * 20, ""), reason="\U0001f525" * 500)
+    shown = page(*[entry] * PAGE_ENTRIES, incident=an_incident(an_alert("x" * 400, namespace="y" * 400)))
+    assert 3_000 < content_length(shown.view) <= 4_000
