@@ -19,14 +19,18 @@ from bot.chat.replies import (
     replace,
     reply,
 )
+from bot.core.actor import Actor
 from bot.journal.card import ACTION as HEAD
 from bot.oversight.card import (
     AUDIT,
+    CHANGES,
     YOU,
+    changes_asked_for,
     page_asked_for,
     render_about,
     render_access,
     render_audit,
+    render_changes,
     render_head_explained,
     render_status,
 )
@@ -36,6 +40,7 @@ from cogs.completion import rank
 _MOST_CHOICES = 25
 
 Glob = app_commands.Range[str, 1, 40]
+Place = app_commands.Range[str, 1, 100]
 Moment = app_commands.Range[str, 1, 20]
 
 
@@ -48,6 +53,7 @@ class MachineCog(commands.GroupCog, group_name="machine", group_description="The
         super().__init__()
         self._oversight = oversight
         actions.register(AUDIT, self._press_audit)
+        actions.register(CHANGES, self._press_changes)
         actions.register(NOTICE, self._press_notice)
         actions.register(HEAD, self._press_head)
 
@@ -66,6 +72,17 @@ class MachineCog(commands.GroupCog, group_name="machine", group_description="The
             by=actor_from(interaction), who=str(who.id) if who else "", action=action, since=since
         )
         await reply(interaction, render_audit(page))
+
+    @app_commands.command()
+    @app_commands.describe(
+        where="A namespace or an Application (default: everywhere)",
+        since="Not older than this, such as 2h or 2026-11-20 (default: 1h)",
+    )
+    async def changes(self, interaction: Interaction, where: Place = "", since: Moment = "") -> None:
+        """Show what was synced, promoted, rotated, scaled or silenced, newest first."""
+        await defer(interaction)
+        page = await self._oversight.ask_changes(by=actor_from(interaction), where=where, since=since)
+        await reply(interaction, render_changes(page))
 
     @app_commands.command()
     @app_commands.describe(
@@ -104,6 +121,16 @@ class MachineCog(commands.GroupCog, group_name="machine", group_description="The
     async def _complete_action(self, _interaction: Interaction, typed: str) -> list[Choice]:
         return await offered("machine", _offer_actions(typed))
 
+    @changes.autocomplete("where")
+    async def _complete_place(self, interaction: Interaction, typed: str) -> list[Choice]:
+        return await offered("machine", _offer_places(typed, self._oversight, actor_from(interaction)))
+
+    async def _press_changes(self, interaction: Interaction, key: str) -> None:
+        question, page = changes_asked_for(key)
+        await acknowledge(interaction)
+        found = await self._oversight.changes(question, by=actor_from(interaction), page=page)
+        await replace(interaction, render_changes(found))
+
     async def _press_audit(self, interaction: Interaction, key: str) -> None:
         question, before = page_asked_for(key)
         await acknowledge(interaction)
@@ -117,6 +144,11 @@ class MachineCog(commands.GroupCog, group_name="machine", group_description="The
 
     async def _press_head(self, interaction: Interaction, _key: str) -> None:
         await reply(interaction, render_head_explained())
+
+
+async def _offer_places(typed: str, oversight: Oversight, by: Actor) -> list[Choice]:
+    fitting = rank(typed, oversight.places(by=by), text=lambda place: place.partition(":")[2])
+    return [Choice(name=place[:100], value=place[:100]) for place in fitting[:_MOST_CHOICES]]
 
 
 async def _offer_actions(typed: str) -> list[Choice]:

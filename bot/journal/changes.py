@@ -46,6 +46,16 @@ class Changed:
     incident: int | None = None
     operation: str | None = None
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of what changed in the access policy."""
+        names = (
+            self.target,
+            f"namespace:{self.namespace}" if self.namespace else "",
+            f"app:{self.app}" if self.app else "",
+        )
+        return tuple(dict.fromkeys(name for name in names if name))
+
 
 _STATES: Final = {
     "started": Ending.RUNNING,

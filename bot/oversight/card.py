@@ -1,7 +1,7 @@
 """How answers to operators look."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import discord
 
@@ -9,19 +9,33 @@ from bot.access.model import Decision, Grant, Reason
 from bot.chat import layout
 from bot.chat.action import button, select
 from bot.chat.keys import pack, unpack
-from bot.chat.text import code, cut, cut_plain, escape, link, timestamp, units
+from bot.chat.text import TimestampStyle, code, cut, cut_plain, escape, link, timestamp, units
+from bot.core.errors import InvalidError
 from bot.core.status import Offer, StatusLine
 from bot.journal.model import Outcome, Recorded
-from bot.oversight.model import About, AccessAnswer, AuditPage, AuditQuestion, Status
+from bot.journal.words import change_line
+from bot.oversight.model import (
+    About,
+    AccessAnswer,
+    AuditPage,
+    AuditQuestion,
+    ChangesPage,
+    ChangesQuestion,
+    Status,
+)
 
 AUDIT = "audit"
 """The action of the buttons that turn the pages of the record; their key is read by `page_asked_for`."""
+CHANGES = "changes"
+"""The action of the buttons that turn the pages of changes; their key is read by `changes_asked_for`."""
 NEWEST = "newest"
 YOU = "You"
 
 _REASON = 200
 _LINE = 300
 _BUDGET = 3_300
+_A_DAY = timedelta(hours=24)
+_LONGEST_CHANGE = _BUDGET // 10
 
 
 def render_audit(page: AuditPage) -> discord.ui.LayoutView:
@@ -36,6 +50,37 @@ def render_audit(page: AuditPage) -> discord.ui.LayoutView:
             *_turning(page),
         )
     )
+
+
+def render_changes(page: ChangesPage) -> discord.ui.LayoutView:
+    """Return a page of what changed, with buttons to older and newer pages."""
+    question = page.question
+    more = "" if page.is_all else "more than "
+    facts = [
+        f"in {code(question.where)}" if question.where else "everywhere",
+        f"since {timestamp(question.since, 'f')}",
+        f"{more}{page.total:,} change{'' if page.total == 1 else 's'}",
+    ]
+    if page.pages > 1:
+        facts.append(f"page {page.page + 1} of {page.pages}")
+    return layout.view(
+        layout.container(
+            layout.text("### What changed", layout.subtext(" · ".join(facts))),
+            layout.gap(),
+            layout.text(*(list(_change_lines(page)) or ["Nothing that is known."])),
+            *_turning_changes(page),
+        )
+    )
+
+
+def changes_asked_for(key: str) -> tuple[ChangesQuestion, int]:
+    """Return what the key of a button asks for: the question and the number of its page.
+
+    Raises:
+        NotFoundError: Another version of the bot made the button.
+    """
+    number, since, where = unpack(key, 3)
+    return ChangesQuestion(where, datetime.fromtimestamp(int(since), UTC)), int(number)
 
 
 def page_asked_for(key: str) -> tuple[AuditQuestion, int | None]:
@@ -120,6 +165,37 @@ def _entry_line(recorded: Recorded) -> str:
     # A refusal says its reason in our own markup, and the words of people are escaped alike.
     why = f": {cut(escape(entry.reason), _REASON)}" if entry.reason else ""
     return cut(f"{did}{target}{how}{why}", _LINE)
+
+
+def _change_lines(page: ChangesPage) -> Iterator[str]:
+    """Yield a line for each change, short enough for all of them to fit."""
+    is_long = any(change.at - page.question.since > _A_DAY for change, _ in page.changes)
+    style: TimestampStyle = "f" if is_long else "t"
+    for change, url in page.changes:
+        line = change_line(change, style=style, url=url, says_where=not page.question.where)
+        yield (
+            line if units(line) <= _LONGEST_CHANGE else cut(change_line(change, style=style), _LONGEST_CHANGE)
+        )
+
+
+def _turning_changes(page: ChangesPage) -> tuple[layout.Item, ...]:
+    if page.pages <= 1:
+        return ()
+    try:
+        newer, older = (_changes_key(page, number) for number in (page.page - 1, page.page + 1))
+    except InvalidError:
+        # The name of the place does not fit into a button: a shorter time shows the rest.
+        return ()
+    return (
+        layout.row(
+            button(CHANGES, newer, "Newer", disabled=page.page == 0),
+            button(CHANGES, older, "Older", disabled=page.page == page.pages - 1),
+        ),
+    )
+
+
+def _changes_key(page: ChangesPage, number: int) -> str:
+    return pack(str(number), str(int(page.question.since.timestamp())), page.question.where)
 
 
 def _turning(page: AuditPage) -> tuple[layout.Item, ...]:

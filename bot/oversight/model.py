@@ -1,6 +1,6 @@
 """Questions of operators and their answers: values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,6 +9,7 @@ from bot.core.actor import Actor
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidError
 from bot.core.status import StatusLine
+from bot.journal.changes import Changed
 from bot.journal.model import Recorded
 
 
@@ -35,6 +36,44 @@ class AuditPage:
     """Whether nothing newer matches than what is on this page."""
     older_than: int | None
     """The id from which the next page goes on; None where nothing is older."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesQuestion:
+    """Which changes are asked for."""
+
+    where: str
+    """`namespace:shop`, `app:argocd/shop`, the name of either, or empty: everywhere."""
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The namespaces and Applications that a word stands for; none: everywhere."""
+
+    namespaces: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Their names in the access policy."""
+        return (*(f"namespace:{name}" for name in self.namespaces), *(f"app:{name}" for name in self.apps))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesPage:
+    """Some of what changed, newest first."""
+
+    question: ChangesQuestion
+    changes: tuple[tuple[Changed, str], ...]
+    """Each with the address of its card, or an empty one."""
+    total: int
+    """How many there are, on all pages."""
+    is_all: bool
+    """Whether none were left out because they are too many."""
+    page: int
+    """From 0."""
+    pages: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +126,25 @@ def parse_since(text: str, *, now: datetime) -> datetime:
         return now - parse_duration(written)
     except (InvalidError, OverflowError) as error:
         raise InvalidError("Expected a time such as 2h, 7d or 2026-11-20.") from error
+
+
+def places_named(text: str, known: Iterable[str]) -> Places:
+    """Return what somebody means: a name alone is a namespace, and any Application of that name.
+
+    `known` are the names of places in the access policy.
+    """
+    written = text.strip()
+    kind, colon, name = written.partition(":")
+    if not written:
+        return Places()
+    if colon and kind == "namespace":
+        return Places((name,))
+    if colon and kind == "app":
+        return Places(apps=(name,))
+    if "/" in written:
+        return Places(apps=(written,))
+    apps = tuple(each[4:] for each in known if each.startswith("app:") and each.endswith(f"/{written}"))
+    return Places((written,), apps)
 
 
 def answer_access(

@@ -1,18 +1,21 @@
 """Answers what operators ask. Each method checks access itself, at the moment of asking."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import metadata
+from math import ceil
 
 from bot.access.model import KNOWN_ACTIONS
 from bot.access.service import Access
 from bot.cards.notices.model import Notice
 from bot.cards.notices.service import Notices
+from bot.cards.store import list_shown
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import InvalidError, NotAllowedError
 from bot.core.status import StatusLine
-from bot.database.engine import Database
+from bot.database.engine import Database, Transaction
+from bot.journal.changes import Changed, card_of
 from bot.journal.model import Entry, Filter, Outcome
 from bot.journal.service import Journal
 from bot.oversight.model import (
@@ -20,13 +23,21 @@ from bot.oversight.model import (
     AccessAnswer,
     AuditPage,
     AuditQuestion,
+    ChangesPage,
+    ChangesQuestion,
     Status,
     answer_access,
     parse_since,
+    places_named,
 )
 from bot.version import VERSION
 
 PAGE = 10
+USUAL_SINCE = timedelta(hours=1)
+"""How far back changes are shown where nobody says otherwise."""
+_CHANGES = "machine:changes"
+_MOST_READ = 500
+"""Entries of the journal; an operation has several."""
 
 
 class Oversight:
@@ -41,15 +52,19 @@ class Oversight:
         *,
         clock: Clock,
         status: Callable[[], Awaitable[Sequence[StatusLine]]],
+        places: Callable[[], Sequence[str]],
+        guild: Callable[[], int],
         started_at: datetime,
     ) -> None:
-        """Take the rooms that know, and what says how each part is."""
+        """Take the rooms that know, what says how each part is, and what knows places for completion."""
         self._database = database
         self._journal = journal
         self._access = access
         self._notices = notices
         self._clock = clock
         self._status = status
+        self._places = places
+        self._guild = guild
         self._started_at = started_at
 
     async def ask_audit(self, *, by: Actor, who: str = "", action: str = "", since: str = "") -> AuditPage:
@@ -75,6 +90,57 @@ class Oversight:
             total = await self._journal.count_entries(tx, wanted)
         older_than = found[PAGE - 1].id if len(found) > PAGE else None
         return AuditPage(question, tuple(found[:PAGE]), total, before is None, older_than)
+
+    def places(self, *, by: Actor) -> list[str]:
+        """Return the places of which somebody may see the changes; no request leaves the process."""
+        return [place for place in self._places() if self._access.decide(by, _CHANGES, (place,)).allowed]
+
+    async def ask_changes(self, *, by: Actor, where: str = "", since: str = "") -> ChangesPage:
+        """Return the newest changes; `since` is `2h` or a day.
+
+        Raises:
+            InvalidError: `since` is no time.
+        """
+        now = self._clock.now()
+        moment = parse_since(since, now=now) if since else now - USUAL_SINCE
+        return await self.changes(ChangesQuestion(where.strip(), moment), by=by)
+
+    async def changes(self, question: ChangesQuestion, *, by: Actor, page: int = 0) -> ChangesPage:
+        """Return a page of what changed, newest first: of everything, what somebody may see."""
+        places = places_named(question.where, self._places())
+        await self._allow(by, _CHANGES, places.targets)
+        async with self._database.reading() as tx:
+            found = await self._journal.list_changes(
+                tx,
+                namespaces=places.namespaces,
+                apps=places.apps,
+                since=question.since,
+                limit=_MOST_READ,
+            )
+            changes = [
+                change for change in await self._journal.put_together(tx, found) if self._may_see(by, change)
+            ]
+            pages = max(ceil(len(changes) / PAGE), 1)
+            number = min(max(page, 0), pages - 1)
+            shown = changes[number * PAGE : (number + 1) * PAGE]
+            urls = await self._urls(tx, shown)
+        return ChangesPage(
+            question,
+            tuple(zip(shown, urls, strict=True)),
+            len(changes),
+            len(found) < _MOST_READ,
+            number,
+            pages,
+        )
+
+    def _may_see(self, by: Actor, change: Changed) -> bool:
+        return self._access.decide(by, _CHANGES, change.targets).allowed
+
+    async def _urls(self, tx: Transaction, changes: Sequence[Changed]) -> list[str]:
+        names = [card_of(change) for change in changes]
+        cards = await list_shown(tx, {name for name in names if name is not None})
+        urls = {(card.kind, card.key): card.url(self._guild()) or "" for card in cards}
+        return [urls.get(name, "") if name is not None else "" for name in names]
 
     async def who_may(self, action: str, target: str, *, subject: Actor, by: Actor) -> AccessAnswer:
         """Say who may do an action to a thing, and whether `subject` may.
@@ -107,11 +173,14 @@ class Oversight:
         await self._allow(by, "machine:status")
         return await self._notices.get(number)
 
-    async def _allow(self, by: Actor, action: str) -> None:
+    async def _allow(self, by: Actor, action: str, targets: Sequence[str] = ()) -> None:
         try:
-            self._access.check(by, action)
+            self._access.check(by, action, targets)
         except NotAllowedError as refusal:
-            entry = Entry(actor=by, action=action, outcome=Outcome.REFUSED, reason=str(refusal))
+            target = next(iter(targets), "")
+            entry = Entry(
+                actor=by, action=action, target=target, outcome=Outcome.REFUSED, reason=str(refusal)
+            )
             async with self._database.transaction() as tx:
                 await self._journal.append(tx, entry)
             raise

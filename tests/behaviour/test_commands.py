@@ -32,7 +32,7 @@ async def test_every_command_is_described_and_known_to_the_policy(town):
     offered = list(town.alice.available_commands(town.alerts))
     assert sorted(offered) == [
         "alerts ack", "alerts explain-route", "alerts list", "alerts resolve", "alerts show",
-        "alerts silence", "alerts test", "alerts unack", "alerts unsilence", "machine about", "machine access", "machine audit", "machine status",
+        "alerts silence", "alerts test", "alerts unack", "alerts unsilence", "machine about", "machine access", "machine audit", "machine changes", "machine status",
     ]  # fmt: skip
     assert {name.replace(" ", ":") for name in offered} <= set(KNOWN_ACTIONS)
 
@@ -191,6 +191,7 @@ async def test_a_test_alert_goes_the_whole_way_and_resolves_itself(town, ask):
         ("alerts test", {}),
         ("alerts explain-route", {"labels": "a=b"}),
         ("machine audit", {}),
+        ("machine changes", {}),
         ("machine status", {}),
         ("machine about", {}),
         ("machine access", {"can": "alerts:ack"}),

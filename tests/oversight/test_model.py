@@ -6,7 +6,7 @@ import pytest
 
 from bot.access.model import Grant, Policy, Reason
 from bot.core.errors import InvalidError
-from bot.oversight.model import answer_access, parse_since
+from bot.oversight.model import Places, answer_access, parse_since, places_named
 from tests.support.clock import NOON
 from tests.support.people import a_person
 
@@ -54,3 +54,24 @@ def test_without_a_policy_there_are_no_grants_to_show():
     answer = answer_access(Policy(None), "alerts:ack", (), a_person(administrator=True), now=NOON)
     assert answer.grants is None
     assert answer.decision.reason is Reason.ADMINISTRATOR
+
+
+@pytest.mark.parametrize(
+    ("text", "places"),
+    [
+        ("", Places()),
+        (" shop ", Places(("shop",), ("argocd/shop", "tenants/shop"))),
+        ("blog", Places(("blog",))),
+        ("namespace:shop", Places(("shop",))),
+        ("app:argocd/shop", Places(apps=("argocd/shop",))),
+        ("argocd/shop", Places(apps=("argocd/shop",))),
+        ("source:main", Places(("source:main",))),
+    ],
+)
+def test_a_name_stands_for_a_namespace_and_for_applications_of_that_name(text, places):
+    known = ["namespace:shop", "app:argocd/shop", "app:tenants/shop", "app:argocd/workshop"]
+    assert places_named(text, known) == places
+
+
+def test_places_are_named_as_the_policy_names_them():
+    assert Places(("shop",), ("argocd/shop",)).targets == ("namespace:shop", "app:argocd/shop")
