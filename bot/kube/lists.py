@@ -22,13 +22,14 @@ class ObjectList:
         self._about: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[Json]:
-        """Give each object, read at that moment.
+        """Give each object, read at that moment; once, for the body is let go.
 
         Raises:
             UnavailableError: It is no list.
         """
         try:
-            yield from self._objects(self._body.decode())
+            text, self._body = self._body.decode(), b""
+            yield from self._objects(text)
         except (ValueError, IndexError) as error:
             raise UnavailableError(NO_SENSE) from error
         if not self.version:

@@ -15,7 +15,19 @@ from pathlib import Path
 
 import structlog
 
-from tests.bench import backlog, demo, giant, inbox, latency, lifetime, outage, poll, storm, sustained
+from tests.bench import (
+    backlog,
+    cluster,
+    demo,
+    giant,
+    inbox,
+    latency,
+    lifetime,
+    outage,
+    poll,
+    storm,
+    sustained,
+)
 from tests.bench.figures import Figure, Verdict, print_table
 from tests.bench.system import Place, places
 
@@ -72,6 +84,10 @@ def _demo(_run: Run) -> Iterator[AsyncIterator[Figure]]:
     yield demo.measure()
 
 
+def _cluster(run: Run) -> Iterator[AsyncIterator[Figure]]:
+    yield cluster.measure(run.folder)
+
+
 BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "inbox": _inbox,
     "sustained": _sustained,
@@ -83,6 +99,7 @@ BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "poll": _poll,
     "storm": _storm,
     "demo": _demo,
+    "cluster": _cluster,
 }
 
 
