@@ -316,7 +316,7 @@ class App:
         def make_cogs(_bot: MachineBot) -> Cogs:
             yield AlertsCog(alerts, silences, actions)
             yield SilencesCog(silences, actions)
-            yield DigestsCog(digests, actions, self._clock)
+            yield DigestsCog(digests, silences, actions, self._clock)
             yield MachineCog(oversight, actions)
 
         def make_bot() -> MachineBot:

@@ -8,10 +8,11 @@ from bot.alerts.model import Incident, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.service import Alerts
 from bot.alerts.showing import targets_at
+from bot.alerts.silences.sources import read_silenced
 from bot.alerts.store import get_incidents
 from bot.alerts.storm import store
 from bot.alerts.storm.card import FORCE
-from bot.alerts.storm.model import Storm, Totals
+from bot.alerts.storm.model import Page, Storm, Totals
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import find_page
 from bot.core.actor import Actor
@@ -33,6 +34,15 @@ class ChannelStorm:
     """Our name of it."""
     storm: Storm
     totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An incident, and why it is quiet, if it is."""
+
+    incident: Incident
+    silenced: tuple[str, ...]
+    """Ready markup, a line each."""
 
 
 class Digests:
@@ -63,17 +73,14 @@ class Digests:
         """
         numbers = [
             incident.number
-            for incident in await self._named(key)
+            for incident in (await self._page(key)).named
             if incident.is_open and incident.acknowledgement is None
         ]
         return await self._alerts.acknowledge(numbers, by=by)
 
     async def list_page(self, key: str, *, by: Actor) -> tuple[Incident, ...]:
         """Return the incidents that a page ever named, the newest first."""
-        async with self._database.reading() as tx:
-            page = await find_page(tx, key)
-            if page is None:
-                raise NotFoundError("This digest is no longer kept.")
+        page = await self._page(key)
         self._access.check(by, "alerts:list", self._targets(page.storm))
         return page.all
 
@@ -85,9 +92,20 @@ class Digests:
             numbers = await store.list_worst(tx, storm_id, limit=_MOST_LISTED)
             return tuple(await get_incidents(tx, numbers))
 
-    async def open(self, number: IncidentNumber, *, by: Actor) -> Incident:
+    async def list_open(self, key: str) -> tuple[tuple[IncidentNumber, ...], int]:
+        """Return which open incidents a page names, and the Discord id of its channel.
+
+        Raises:
+            NotFoundError: The page is no longer kept.
+        """
+        page = await self._page(key)
+        return tuple(each.number for each in page.named if each.is_open), page.storm.channel_id
+
+    async def open(self, number: IncidentNumber, *, by: Actor) -> Opened:
         """Return an incident that was chosen from a page."""
-        return await self._alerts.get(number, by=by)
+        incident = await self._alerts.get(number, by=by)
+        async with self._database.reading() as tx:
+            return Opened(incident, await read_silenced(tx, incident))
 
     async def end(self, storm_id: int, *, by: Actor) -> None:
         """End a storm: its incidents get cards of their own again.
@@ -146,12 +164,12 @@ class Digests:
     def _channels(self) -> list[str]:
         return [name for name in dict.fromkeys(route.channel for route in self._policy().routes) if name]
 
-    async def _named(self, key: str) -> tuple[Incident, ...]:
+    async def _page(self, key: str) -> Page:
         async with self._database.reading() as tx:
             page = await find_page(tx, key)
         if page is None:
             raise NotFoundError("This digest is no longer kept.")
-        return page.named
+        return page
 
     async def _get(self, tx: Transaction, storm_id: int) -> Storm:
         storm = await store.find_storm(tx, storm_id)

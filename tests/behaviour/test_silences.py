@@ -7,6 +7,7 @@ import pytest
 
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.alerts.silences.model import Limits, SilencePolicy
 from tests.support.alerts import a_body, an_entry
 from tests.support.peers import a_posted_alert, a_running_peer
 from tests.support.silencing import delivered
@@ -211,3 +212,79 @@ async def test_an_incident_of_an_unknown_sender_says_that_it_cannot_be_silenced(
     await town.world.receive(a_body(an_entry()))
     answer = await town.alice.click(card(town), label="Silence…")
     assert "not among the configured alertmanagers" in answer.response.content
+
+
+@pytest.fixture
+async def storm(town, told):
+    """The digest of more incidents than a channel takes, all of one cluster but of many names."""
+    names = [f"Group{number:02}" for number in range(20)]
+    await told.post(*(a_posted_alert(name, cluster="blue", pod=name) for name in names))
+    await town.world.receive(*[await delivered(told, group={"alertname": name}) for name in names])
+    [digest] = [m for m in town.alerts.history() if words_of(m).startswith("### STORM")]
+    return digest
+
+
+COMMON = "Silence by common labels…"
+
+
+async def test_a_storm_is_silenced_by_what_its_alerts_have_in_common(town, told, storm):
+    assert list(buttons_of(storm)) == ["Acknowledge all shown", COMMON, "End storm mode"]
+    dialog = await town.alice.click(storm, label=COMMON)
+    assert left(dialog)["matchers"] == 'cluster="blue"\nseverity="warning"'
+    shown = await town.alice.submit_modal(dialog, {**left(dialog), "comment": "the move"})
+    text = words_of(shown.response)
+    assert "It matches 20 firing alerts." in text
+    assert "It hides #2 Group00, #3 Group01, #4 Group02, #5 Group03, #6 Group04, 15 more." in text
+    assert await hidden(told) == []
+    await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    assert len(await hidden(told)) == 20
+    [silence] = await town.world.clusters["main"].list_silences()
+    link = f"https://discord.com/channels/{town.guild.id}/{town.alerts.id}/{storm.id}"
+    assert silence.comment == f"the move · 20 incidents of a storm {link}"
+    [now] = [message for message in town.alerts.history() if message.id == storm.id]
+    assert words_of(now).count("· silenced ·") == 20
+
+
+async def test_what_is_broad_in_a_storm_has_to_be_confirmed(town, told, storm):
+    await told.post(a_posted_alert("NodeDown", cluster="blue", node="n1"))
+    dialog = await town.alice.click(storm, label=COMMON)
+    shown = await town.alice.submit_modal(dialog, {**left(dialog), "length": "1h"})
+    assert "It silences more than 20 alerts." in words_of(shown.response)
+    assert list(buttons_of(shown.response)) == ["Silence all the same", "Change"]
+
+
+async def test_what_the_policy_refuses_is_refused_in_a_storm_as_well(town, told, storm):
+    town.world.silence_policy = SilencePolicy(refuse=Limits(alerts=10))
+    dialog = await town.alice.click(storm, label=COMMON)
+    shown = await town.alice.submit_modal(dialog, left(dialog))
+    assert words_of(shown.response).startswith("### This silence is not allowed")
+    assert list(buttons_of(shown.response)) == ["Change"]
+
+
+async def test_incidents_that_have_nothing_in_common_are_not_silenced_together(town, told):
+    names = [f"Group{number:02}" for number in range(20)]
+    for name in names:
+        await told.post(a_posted_alert(name, severity=("warning", "info")[int(name[-1]) % 2]))
+    await town.world.receive(*[await delivered(told, group={"alertname": name}) for name in names])
+    [digest] = [m for m in town.alerts.history() if words_of(m).startswith("### STORM")]
+    answer = await town.alice.click(digest, label=COMMON)
+    assert answer.modal is None
+    assert answer.ephemeral
+    assert "no label in common" in answer.response.content
+
+
+async def test_who_may_not_silence_gets_no_dialog_in_a_storm(town, told, storm):
+    answer = await town.victor.click(storm, label=COMMON)
+    assert answer.modal is None
+    assert 'may: ["alerts:silence"]' in answer.response.content
+
+
+async def test_a_silenced_incident_that_is_opened_from_a_digest_says_why_it_is_quiet(town, told, storm):
+    dialog = await town.alice.click(storm, label=COMMON)
+    shown = await town.alice.submit_modal(dialog, left(dialog))
+    await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    opened = await town.alice.select(storm, values=["7"], custom_id="tm:storm-open:1/1.0")
+    assert "### SILENCED · Group05" in words_of(opened.response)
+    assert f"Silenced by <@{town.alice.id}> until <t:" in words_of(opened.response)

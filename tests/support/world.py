@@ -121,7 +121,7 @@ class World:
         return [
             AlertsCog(self.rooms.alerts, self.silences, self.actions),
             SilencesCog(self.silences, self.actions),
-            DigestsCog(self.rooms.digests, self.actions, self.clock),
+            DigestsCog(self.rooms.digests, self.silences, self.actions, self.clock),
             MachineCog(self.oversight, self.actions),
         ]
 

@@ -232,7 +232,8 @@ def _effect_lines(preview: Preview, named: Mapping[IncidentNumber, Incident]) ->
         shown = [_incident_words(number, named.get(number)) for number in preview.others[:_MOST_NAMED]]
         if len(preview.others) > _MOST_NAMED:
             shown.append(f"{len(preview.others) - _MOST_NAMED:,} more")
-        yield f"It also hides {', '.join(shown)}."
+        also = "also " if preview.incident is not None else ""
+        yield f"It {also}hides {', '.join(shown)}."
     if preview.silent:
         names = _listed([code(name, budget=_NAME) for name in preview.silent])
         yield layout.subtext(f"{names} could not be asked: there it may match more.")

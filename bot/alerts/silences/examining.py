@@ -100,15 +100,27 @@ class Examiner:
         """Return the Alertmanagers that sent what is to be silenced."""
         if draft.replaces:
             return tuple(source for source, _ in draft.replaces)
+        if draft.sources:
+            return draft.sources
         if draft.incident is None:
             raise NotFoundError("There is no incident that this silence is about.")
         async with self._database.reading() as tx:
             incident = await get_incident(tx, draft.incident)
-            fingerprints = {alert.fingerprint for alert in incident.firing}
-            senders = await store.list_senders(tx, fingerprints)
-        self.cluster(incident.source)
+            return await self.senders(tx, [incident])
+
+    async def senders(self, tx: Transaction, incidents: Sequence[Incident]) -> tuple[str, ...]:
+        """Return the configured Alertmanagers that sent incidents, or alerts that fire in them.
+
+        Raises:
+            NotFoundError: Whoever sent one of them is not configured.
+        """
+        named = dict.fromkeys(incident.source for incident in incidents)
+        for source in named:
+            self.cluster(source)
+        fingerprints = {alert.fingerprint for incident in incidents for alert in incident.firing}
+        senders = await store.list_senders(tx, fingerprints)
         configured = self._clusters()
-        return tuple(dict.fromkeys((incident.source, *(each for each in senders if each in configured))))
+        return tuple(dict.fromkeys((*named, *(each for each in senders if each in configured))))
 
     def cluster(self, source: str) -> AlertmanagerCluster:
         """Return the Alertmanager of a source; raises `NotFoundError`."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Final
 
-from bot.alerts.model import Incident, IncidentNumber, Severity, SeverityWords
+from bot.alerts.model import Incident, IncidentNumber, Severity, SeverityWords, common
 from bot.alerts.peers.model import NewSilence, PeerAlert, Silence, SilenceState
 from bot.core.actor import Actor
 from bot.core.errors import InvalidError
@@ -49,6 +49,12 @@ def prefill(incident: Incident) -> tuple[Matcher, ...]:
     """
     group = _equal(incident, incident.group_labels)
     return group or _equal(incident, _shared(incident)) or _named(incident)
+
+
+def prefill_common(incidents: Iterable[Incident]) -> tuple[Matcher, ...]:
+    """Return matchers for the labels that all alerts of several incidents share; empty if there are none."""
+    shared = common(alert.labels for incident in incidents for alert in incident.alerts)
+    return tuple(Matcher(name, MatchOp.EQUAL, value) for name, value in _name_first(shared) if name and value)
 
 
 def widths(incident: Incident) -> Mapping[Width, tuple[Matcher, ...]]:
@@ -110,9 +116,13 @@ def _equal(incident: Incident, labels: Mapping[str, str]) -> tuple[Matcher, ...]
     """Return a matcher for each label that every alert has; an empty value would match its absence."""
     return tuple(
         Matcher(name, MatchOp.EQUAL, value)
-        for name, value in sorted(labels.items(), key=lambda item: (item[0] != "alertname", item[0]))
+        for name, value in _name_first(labels)
         if name and value and all(alert.labels.get(name) == value for alert in incident.alerts)
     )
+
+
+def _name_first(labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    return sorted(labels.items(), key=lambda item: (item[0] != "alertname", item[0]))
 
 
 def _named(incident: Incident) -> tuple[Matcher, ...]:
@@ -160,6 +170,10 @@ class Draft:
     """The one it was asked for on."""
     replaces: tuple[tuple[str, str], ...] = ()
     """Of an edit: the source and id of each silence that it takes the place of; an empty id: of none."""
+    sources: tuple[str, ...] = ()
+    """Of what is about no single incident: the Alertmanagers that it is for."""
+    about: str = ""
+    """Of what is about no single incident: what it is about, in words and with a link."""
     author: str = ""
     """Of an edit: who made what it takes the place of, as that says it."""
 
@@ -303,7 +317,7 @@ def person_in(text: str) -> str | None:
 
 def comment_text(draft: Draft, *, title: str = "", url: str = "") -> str:
     """Return what a silence says of why it is there; the link is kept whole."""
-    about = f"#{draft.incident} {title}".strip() if draft.incident is not None else ""
+    about = f"#{draft.incident} {title}".strip() if draft.incident is not None else draft.about
     ending = " ".join(part for part in (about[:200], url) if part)
     left = LONGEST_COMMENT - len(ending) - len(" · ")
     said = draft.comment.strip()

@@ -16,6 +16,7 @@ import structlog
 
 from bot.access.service import Access
 from bot.alerts import kinds
+from bot.alerts import store as alerts_store
 from bot.alerts.model import Incident, IncidentNumber
 from bot.alerts.peers import reading
 from bot.alerts.peers.client import AlertmanagerCluster
@@ -37,6 +38,7 @@ from bot.alerts.silences.model import (
     Written,
     new_silence,
     prefill,
+    prefill_common,
     read_matchers,
     widths,
 )
@@ -64,6 +66,15 @@ _DRAFT_LASTS: Final = timedelta(minutes=20)
 _TOKEN_BYTES: Final = 9
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CardName:
+    """What a message is found by."""
+
+    kind: str
+    key: str
+    channel_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +184,39 @@ class Silences:
             ends_at=self._clock.now() + USUAL_LENGTH,
             comment=comment,
             incident=number,
+        )
+
+    async def propose_common(
+        self, numbers: Sequence[IncidentNumber], *, by: Actor, shown_as: CardName
+    ) -> Draft:
+        """Return what a dialog about several incidents begins with: the labels that all their alerts share.
+
+        `shown_as` names the message that the comment links to.
+
+        Raises:
+            ConflictError: They are over, or share no label.
+            NotFoundError: Whoever sent one of them cannot be asked for a silence.
+        """
+        async with self._database.reading() as tx:
+            found = [each for each in await alerts_store.get_incidents(tx, numbers) if each.is_open]
+            url = await self._url_of(tx, shown_as)
+        if not found:
+            raise ConflictError("None of them is open any more: there is nothing to silence.")
+        await self._examiner.allow(by, SILENCE, map(targets_of, found), None)
+        matchers = prefill_common(found)
+        if not matchers:
+            raise ConflictError(
+                "Their alerts have no label in common, so one silence cannot mean just these. Choose one "
+                "of them and silence it, or use `/alerts silence`, where you can write matchers of your own."
+            )
+        async with self._database.reading() as tx:
+            sources = await self._examiner.senders(tx, found)
+        counted = f"{len(found)} incident{'' if len(found) == 1 else 's'} of a storm"
+        return Draft(
+            matchers=matchers,
+            ends_at=self._clock.now() + USUAL_LENGTH,
+            sources=sources,
+            about=" ".join(part for part in (counted, url) if part),
         )
 
     async def reopen(self, key: str, *, by: Actor) -> tuple[Draft, Written | None]:
@@ -446,10 +490,15 @@ class Silences:
             channel_id = self._policy().channels.get(destination.channel)
             if incident is None or channel_id is None:
                 continue
-            card = await find_card(tx, CARD, str(incident.number), channel_id)
-            if card is not None and card.message_id is not None:
-                return f"https://discord.com/channels/{self._guild()}/{card.posted_in}/{card.message_id}"
+            if url := await self._url_of(tx, CardName(CARD, str(incident.number), channel_id)):
+                return url
         return ""
+
+    async def _url_of(self, tx: Transaction, name: CardName) -> str:
+        card = await find_card(tx, name.kind, name.key, name.channel_id)
+        if card is None or card.message_id is None:
+            return ""
+        return f"https://discord.com/channels/{self._guild()}/{card.posted_in}/{card.message_id}"
 
 
 def are_one(kept: Sequence[KeptSilence]) -> bool:

@@ -290,6 +290,8 @@ def _write_draft(kept: KeptDraft) -> dict[str, Any]:
         "comment": value.comment,
         "incident": value.incident,
         "replaces": [list(pair) for pair in value.replaces],
+        "sources": list(value.sources),
+        "about": value.about,
         "author": value.author,
         "shown": sorted(breadth.value for breadth in kept.shown),
         "was_tried": kept.was_tried,
@@ -305,7 +307,9 @@ def _read_draft(body: Mapping[str, Any], by_id: str) -> KeptDraft:
         comment=body["comment"],
         incident=IncidentNumber(number) if number is not None else None,
         replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
-        # Drafts of the version before have neither.
+        # Drafts of the version before have none of these.
+        sources=tuple(body.get("sources", ())),
+        about=body.get("about", ""),
         author=body.get("author", ""),
     )
     written = body.get("written")

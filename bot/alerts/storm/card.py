@@ -16,8 +16,9 @@ from bot.chat.text import code, cut, cut_plain, escape, plain, timestamp, units
 from bot.core.durations import spoken_duration
 from bot.core.matchers import Matcher, MatchOp
 
-ACK, OPEN, LIST, END, CALL, FORCE = (
+ACK, SILENCE, OPEN, LIST, END, CALL, FORCE = (
     "storm-ack",
+    "storm-silence",
     "storm-open",
     "storm-list",
     "storm-end",
@@ -43,7 +44,10 @@ def render_page(page: Page, *, now: datetime) -> Rendered:
     head = _head(page, now)
     lines = _lines(named, _MOST_TEXT - sum(map(units, head)))
     acts = bool(named) and page.storm.settled_at is None
-    buttons = [button(ACK, key, "Acknowledge all shown", discord.ButtonStyle.success)] if acts else []
+    buttons = []
+    if acts:
+        buttons.append(button(ACK, key, "Acknowledge all shown", discord.ButtonStyle.success))
+        buttons.append(button(SILENCE, key, "Silence by common labels…"))
     if page.storm.is_on:
         buttons.append(button(END, key, "End storm mode"))
     if not buttons:
