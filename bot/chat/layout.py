@@ -4,7 +4,7 @@ What goes in is markup: escape text from outside with `bot.chat.text` first.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import discord
@@ -53,6 +53,18 @@ def text(*lines: str | None) -> discord.ui.TextDisplay[Any]:
 def subtext(markup: str) -> str:
     """Return a line in small print."""
     return f"-# {markup}"
+
+
+def fitting(lines: Iterable[str], budget: int) -> list[str]:
+    """Return the first lines that fit into so many units of text together."""
+    kept: list[str] = []
+    left = budget
+    for line in lines:
+        left -= units(line) + 1
+        if left < 0:
+            break
+        kept.append(line)
+    return kept
 
 
 def gap() -> discord.ui.Separator[Any]:

@@ -75,6 +75,25 @@ def code(text: str, *, budget: int = 100) -> str:
     return f"`{shown or '-'}`"
 
 
+def code_block(text: str, *, language: str = "", budget: int = 1900) -> str:
+    """Return lines as a block of code, cut after a line to `budget` units with its fences and an ellipsis.
+
+    Indentation stays; what cannot be seen goes.
+    """
+    opening, closing = f"```{language}", "```"
+    left = budget - units(opening) - units(closing) - 2 * units(ELLIPSIS) - 2
+    kept: list[str] = []
+    for line in _LINE_END.split(text.rstrip()):
+        shown = "".join(c for c in line.expandtabs(4) if unicodedata.category(c) not in _HIDDEN_CATEGORIES)
+        safe = _INKLESS.sub("", shown).replace("`", "ˋ").rstrip()
+        left -= units(safe) + 1
+        if left < 0:
+            kept.append(ELLIPSIS)
+            break
+        kept.append(safe)
+    return "\n".join([opening, *kept, closing])
+
+
 def quote(text: str, *, lines: int = 3, budget: int = 600) -> str:
     """Return the first lines of a text as a quote, with … where more was there."""
     escaped = escape(text, newlines="keep").splitlines()

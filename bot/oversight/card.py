@@ -46,7 +46,7 @@ def render_audit(page: AuditPage) -> discord.ui.LayoutView:
         layout.container(
             layout.text("### What people did", layout.subtext(" · ".join(facts))),
             layout.gap(),
-            layout.text(*(_fitting([_entry_line(entry) for entry in page.entries]) or ["Nothing matches."])),
+            layout.text(*(layout.fitting(map(_entry_line, page.entries), _BUDGET) or ["Nothing matches."])),
             *_turning(page),
         )
     )
@@ -102,7 +102,7 @@ def render_access(answer: AccessAnswer, *, subject: str) -> discord.ui.LayoutVie
             layout.text(f"### Who may {code(answer.action)}{on}"),
             layout.text(_verdict(answer.decision, subject)),
             layout.gap(),
-            layout.text(*_fitting(list(_grant_lines(answer.grants)))),
+            layout.text(*layout.fitting(_grant_lines(answer.grants), _BUDGET)),
         )
     )
 
@@ -112,7 +112,7 @@ def render_status(status: Status) -> discord.ui.LayoutView:
     return layout.view(
         layout.container(
             layout.text("### All is well" if status.ok else "### Something needs a look"),
-            layout.text(*_fitting([_status_line(line) for line in status.lines])),
+            layout.text(*layout.fitting(map(_status_line, status.lines), _BUDGET)),
             *(_offered(line.offer) for line in status.lines if line.offer is not None and line.offer.options),
             colour=layout.GOOD if status.ok else layout.WARNING,
         )
@@ -266,14 +266,3 @@ def _status_line(line: StatusLine) -> str:
     word = "OK" if line.ok else "PROBLEM"
     since = f" since {timestamp(line.since)}" if line.since else ""
     return cut(f"{word} · **{escape(line.name)}** {escape(line.text)}{since}", _LINE)
-
-
-def _fitting(lines: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    left = _BUDGET
-    for line in lines:
-        left -= units(line) + 1
-        if left < 0:
-            break
-        kept.append(line)
-    return kept
