@@ -362,6 +362,16 @@ async def test_old_entries_of_the_bot_are_deleted_and_the_chain_stays_whole(data
     assert verdict.head.seq == 4
 
 
+async def test_old_changes_are_deleted_as_everything_else(database, journal, clock):
+    await append(database, journal, an_entry(change=True), a_system_entry(change=True))
+    async with database.transaction() as tx:
+        assert await journal.purge(tx, before=clock.advance(timedelta(days=1))) == 1
+    async with database.reading() as tx:
+        (kept,) = await journal.list_changes(tx, since=NOON)
+    assert kept.entry.actor.is_person
+    assert (await verify_journal(database)).intact
+
+
 async def test_deleting_is_bounded(database, journal, clock):
     await filled(database, journal, clock, length=4)
 

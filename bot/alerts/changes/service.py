@@ -18,7 +18,7 @@ from bot.journal.changes import Changed, card_of, is_news
 from bot.journal.model import Recorded
 from bot.journal.service import Journal
 
-_MOST_READ: Final = 24
+_MOST_READ: Final = 12
 """Entries; an operation has several."""
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Alerts say of themselves when they began, and some say the year one."""
