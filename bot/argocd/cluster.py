@@ -1,6 +1,6 @@
 """Argo CD's resources in the cluster: what is watched, what is read at this moment, what is changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -13,11 +13,12 @@ from bot.argocd.model import Application, ApplicationDetail, ApplicationSet, App
 from bot.argocd.projects import read_global_projects, read_project
 from bot.argocd.reading import read_application, read_detail
 from bot.argocd.sets import read_application_set
+from bot.chat.text import code
 from bot.core.clock import Clock
-from bot.core.errors import MachineError, NotFoundError
+from bot.core.errors import ConflictError, MachineError, NotFoundError, UnavailableError
 from bot.core.loops import Loop
 from bot.kube.events import write_event
-from bot.kube.model import ObjectKey, Reference, Resource, Right
+from bot.kube.model import Json, ObjectKey, Reference, Resource, Right
 from bot.kube.reflector import Watched
 from bot.kube.transport import Cluster
 
@@ -32,6 +33,7 @@ USUAL_NAMESPACE: Final = "argocd"
 """Where Argo CD is when the whole cluster is watched."""
 
 _CONFIG: Final = "argocd-cm"
+_MOST_TRIES: Final = 6
 _CONFIG_LASTS: Final = timedelta(minutes=1)
 
 
@@ -41,11 +43,6 @@ class Fresh:
 
     detail: ApplicationDetail
     reference: Reference
-
-    @property
-    def version(self) -> str:
-        """What a change names so that it is made to this state only."""
-        return self.detail.application.resource_version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,17 +89,35 @@ class ArgoCluster:
         """
         return _fresh(await self._cluster.get(APPLICATIONS, key.namespace, key.name))
 
-    async def patch(self, key: ObjectKey, body: Mapping[str, Any], *, if_version: str | None = None) -> Fresh:
+    async def patch(self, key: ObjectKey, body: Mapping[str, Any]) -> Fresh:
         """Change an Application and return it as it is then.
 
         Raises:
-            ConflictError: It has changed since `if_version`.
+            NotFoundError: There is none (any more).
+            ConflictError: It has changed since the version that the patch names.
         """
-        return _fresh(
-            await self._cluster.merge_patch(
-                APPLICATIONS, key.namespace, key.name, body, if_version=if_version
-            )
-        )
+        return _fresh(await self._cluster.merge_patch(APPLICATIONS, key.namespace, key.name, body))
+
+    async def change(self, key: ObjectKey, decide: Callable[[Fresh], Json | None]) -> tuple[Fresh, bool]:
+        """Change an Application by what is decided over its state of this moment; None: it stays as it is.
+
+        Where somebody else was quicker it is read and decided again. Returns the
+        state after it and whether it was changed.
+
+        Raises:
+            NotFoundError: There is none (any more).
+            UnavailableError: It changes all the time; or there was no answer, and perhaps it was done.
+        """
+        for _ in range(_MOST_TRIES):
+            fresh = await self.read(key)
+            body = decide(fresh)
+            if body is None:
+                return fresh, False
+            try:
+                return await self.patch(key, body), True
+            except ConflictError:
+                continue
+        raise UnavailableError(f"{code(str(key))} is changed all the time by others.")
 
     async def read_set(self, key: ObjectKey) -> ApplicationSet:
         """Return an ApplicationSet as it is at this moment."""

@@ -10,7 +10,6 @@ from bot.argocd.windows import (
     WindowDecision,
     WindowReason,
     changes_at,
-    decide_window,
     describe_window,
     is_open,
     matching_windows,
@@ -32,21 +31,20 @@ _SENTENCES: Final[Mapping[WindowReason, str]] = {
 }
 
 
-def look_at_windows(
-    application: Application,
-    projects: Mapping[str, AppProject],
-    global_projects: Iterable[GlobalProject],
-    *,
-    now: datetime,
-    unsure: str = "",
-) -> Windows:
-    """Say whether a person may sync now; `projects` are all by name, `unsure` is why more may be true."""
+def windows_of(
+    application: Application, projects: Mapping[str, AppProject], global_projects: Iterable[GlobalProject]
+) -> tuple[SyncWindow, ...]:
+    """Return the sync windows that hold for an Application; `projects` are all by name."""
     project = projects.get(application.project)
     if project is None:
-        why = unsure or "The project is not known, so its sync windows are not."
-        return Windows(may_sync=True, reason="", unsure=why)
-    windows = matching_windows(merged_windows(project, projects, global_projects), application)
-    decision = decide_window(windows, manual=True, now=now)
+        return ()
+    return matching_windows(merged_windows(project, projects, global_projects), application)
+
+
+def look_at_windows(
+    windows: Sequence[SyncWindow], decision: WindowDecision, *, now: datetime, unsure: str = ""
+) -> Windows:
+    """Say whether a person may sync now, and why; `unsure` is why more windows may hold than are known."""
     return Windows(
         may_sync=decision.permits,
         reason=_reason(decision),

@@ -185,22 +185,31 @@ def plan_tree(
 
 
 def plan_termination(
-    detail: ApplicationDetail, asked: AskedEnd, *, home: str, url: str | None, min_approvals: int = 0
+    detail: ApplicationDetail,
+    asked: AskedEnd,
+    *,
+    is_discard: bool,
+    home: str,
+    url: str | None,
+    min_approvals: int = 0,
 ) -> Plan:
-    """Return the plan of ending a sync that somebody else began."""
+    """Return the plan of ending a sync that somebody else began; a discard takes away what cannot end."""
     application = detail.application
     name = application.key.name
+    verb, doing, done = (
+        ("Discard", "Discarding", "Discarded") if is_discard else ("Terminate", "Terminating", "Terminated")
+    )
     return Plan(
         kind=TERMINATE,
         action=TERMINATE_ACTION,
         targets=access_targets(application, detail.labels),
         subject=f"{subject_of(application.key)}/terminate",
-        title=f"Terminate the sync of {name}",
-        doing=f"Terminating the sync of {name}",
-        done=f"Terminated the sync of {name}",
+        title=f"{verb} the sync of {name}",
+        doing=f"{doing} the sync of {name}",
+        done=f"{done} the sync of {name}",
         system="Argo CD",
         place=place_of(application, home),
-        body=tuple(_termination_lines(detail)),
+        body=tuple(_termination_lines(detail, is_discard=is_discard)),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -372,16 +381,25 @@ def _wave_lines(below: Sequence[Branch]) -> list[str]:
     return [*lines[:_MOST_WAVES], f"and {hidden} more waves"] if hidden > 0 else lines
 
 
-def _termination_lines(detail: ApplicationDetail) -> list[str]:
-    request = detail.run.request if detail.run is not None else detail.request
+def _termination_lines(detail: ApplicationDetail, *, is_discard: bool) -> list[str]:
+    run = detail.run if detail.run is not None and not detail.run.phase.is_final else None
+    request = detail.request or (run.request if run is not None else None)
     by, automated = (request.by, request.automated) if request is not None else ("", False)
-    began = detail.run.started_at if detail.run is not None else None
-    lines = [f"Begun by {name_initiator(by, automated=automated)}{f' {timestamp(began)}' if began else ''}."]
-    if detail.run is not None and detail.run.message:
-        lines.append(f"Argo CD says: {cut(escape(detail.run.message), _MESSAGE)}")
-    lines.append("What it has applied stays; hooks that run are deleted, and it is not tried again.")
+    began = f" {timestamp(run.started_at)}" if run is not None and run.started_at is not None else ""
+    lines = [f"Begun by {name_initiator(by, automated=automated)}{began}."]
+    if run is not None and run.message:
+        lines.append(f"Argo CD says: {cut(escape(run.message), _MESSAGE)}")
+    if not is_discard:
+        lines.append("What it has applied stays; hooks that run are deleted, and it is not tried again.")
+    elif run is None:
+        lines.append("It has not begun: it is taken away, and nothing else happens.")
+    else:
+        lines.append(
+            "It cannot be ended as usual, so it is taken away: what it has applied stays, and its hooks are "
+            "not cleaned up."
+        )
     if detail.application.auto_sync.enabled:
-        lines.append("Auto-sync is on: a newer revision is synced by itself again.")
+        lines.append("Auto-sync is on: Argo CD may sync by itself right after.")
     return lines
 
 

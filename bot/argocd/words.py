@@ -240,7 +240,7 @@ def _vanished(view: SyncView, *, discarded_by_us: bool) -> str:
         begun = "after it had begun" if view.began else "before it began"
         return f"Another sync took its place in Argo CD {begun}, or somebody removed it there."
     if view.began:
-        return "It was discarded half-way: what it applied stays, and its hooks are not cleaned up."
+        return "It was taken away half-way: what it applied stays, and its hooks may not be cleaned up."
     return "It was discarded before it began."
 
 

@@ -1,0 +1,239 @@
+"""Turns what people ask into operations that they confirm: everything is checked before anything is shown."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from bot.argocd.asked import Asked, AskedEnd
+from bot.argocd.cluster import ArgoCluster
+from bot.argocd.door import Door
+from bot.argocd.guard import Guard, rollback_by_hand, sync_by_hand, terminate_by_hand
+from bot.argocd.links import Links
+from bot.argocd.model import Application, ApplicationDetail, ResourceKey
+from bot.argocd.permits import Permits, more_about
+from bot.argocd.plans import (
+    ROLLBACK_ACTION,
+    SYNC_ACTION,
+    TERMINATE_ACTION,
+    plan_rollback,
+    plan_sync,
+    plan_termination,
+    subject_of,
+)
+from bot.argocd.preconditions import Refusal, discard_refusal, find_entry, read_revisions, terminate_refusal
+from bot.argocd.reading import APPLICATION
+from bot.argocd.server import ArgoServer
+from bot.chat.text import code
+from bot.core.actor import Actor
+from bot.core.errors import InvalidError, NotAllowedError, NotFoundError
+from bot.kube.model import ObjectKey
+from bot.operations.model import CANCEL, Operation
+from bot.operations.service import Operations
+
+_MOST_NAMED: Final = 5
+_MOST_DIGITS: Final = 18
+_KIND_AND_NAME: Final = 2
+_WITH_GROUP: Final = 3
+_WHOLE: Final = 4
+
+
+class Asking:
+    """Proposes operations, and ends those that run."""
+
+    def __init__(
+        self,
+        *,
+        argo: ArgoCluster,
+        server: ArgoServer,
+        door: Door,
+        guard: Guard,
+        permits: Permits,
+        operations: Operations,
+        links: Links,
+    ) -> None:
+        """Take the adapters, what is refused, and who keeps what was asked."""
+        self._argo = argo
+        self._server = server
+        self._door = door
+        self._guard = guard
+        self._permits = permits
+        self._operations = operations
+        self._links = links
+
+    async def sync(
+        self,
+        name: str,
+        *,
+        by: Actor,
+        channel_id: int,
+        revision: str,
+        prune: bool,
+        dry_run: bool,
+        resources: str,
+    ) -> Operation:
+        """Propose the sync of an Application."""
+        fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
+        detail, application = fresh.detail, fresh.detail.application
+        needed = await self._guarded(application, by, SYNC_ACTION, instead=sync_by_hand(application.key))
+        await self._keep_itself(detail, by, prune=prune)
+        asked = Asked(
+            key=application.key,
+            revisions=read_revisions(application, revision),
+            prune=prune,
+            dry_run=dry_run,
+            selected=read_resources(detail, resources),
+        )
+        knowledge = await self._permits.know()
+        self._permits.check(detail, asked, knowledge)
+        plan = plan_sync(
+            detail,
+            asked,
+            commits=await self._server.find_commits(application, _wanted(application, asked)),
+            windows=self._permits.windows(application, knowledge),
+            home=self._argo.home,
+            url=await self._links.to_application(application.key),
+            min_approvals=needed,
+        )
+        return await self._operations.propose(plan, by=by, channel_id=channel_id)
+
+    async def rollback(
+        self, name: str, history_id: str, *, by: Actor, channel_id: int, prune: bool
+    ) -> Operation:
+        """Propose that an entry of the history is deployed again."""
+        fresh = await self._door.read(name, by=by, action=ROLLBACK_ACTION)
+        detail, application = fresh.detail, fresh.detail.application
+        instead = rollback_by_hand(application)
+        needed = await self._guarded(application, by, ROLLBACK_ACTION, instead=instead)
+        await self._keep_itself(detail, by, prune=prune)
+        asked = Asked(key=application.key, prune=prune, history_id=_number(history_id))
+        knowledge = await self._permits.know()
+        self._permits.check(detail, asked, knowledge)
+        entry = find_entry(detail, _number(history_id))
+        if entry is None:
+            raise NotFoundError("The history has no such entry (any more).")
+        plan = plan_rollback(
+            detail,
+            entry,
+            asked,
+            commits=await self._server.find_commits(application, entry.revisions),
+            windows=self._permits.windows(application, knowledge),
+            home=self._argo.home,
+            url=await self._links.to_application(application.key),
+            min_approvals=needed,
+        )
+        return await self._operations.propose(plan, by=by, channel_id=channel_id)
+
+    async def terminate(self, name: str, *, by: Actor, channel_id: int) -> Operation:
+        """End what runs: ours at once, somebody else's once that is confirmed."""
+        fresh = await self._door.read(name, by=by, action=TERMINATE_ACTION)
+        detail, application = fresh.detail, fresh.detail.application
+        needed = await self._guarded(
+            application, by, TERMINATE_ACTION, instead=terminate_by_hand(application.key)
+        )
+        ours = await self._operations.find_active(subject_of(application.key))
+        if ours is not None:
+            return await self._operations.act(ours.id, CANCEL, by=by)
+        refused = terminate_refusal(detail)
+        if refused is not None and refused.reason is Refusal.TERMINATING_ALREADY:
+            raise refused.error()
+        if refused is not None and discard_refusal(detail) is not None:
+            raise refused.error(more_about(refused))
+        began = detail.run.started_at if _runs(detail) and detail.run is not None else None
+        asked = AskedEnd(key=application.key, started_at=began.isoformat() if began is not None else "")
+        plan = plan_termination(
+            detail,
+            asked,
+            is_discard=refused is not None,
+            home=self._argo.home,
+            url=await self._links.to_application(application.key),
+            min_approvals=needed,
+        )
+        return await self._operations.propose(plan, by=by, channel_id=channel_id)
+
+    async def _guarded(self, application: Application, by: Actor, action: str, *, instead: str) -> int:
+        """Return how many others must approve at least; whatever is refused here is written down."""
+        try:
+            self._guard.check_write()
+            return self._guard.check_itself(application, instead)
+        except NotAllowedError as refusal:
+            await self._door.refuse(by, action, str(refusal), about=application)
+            raise
+
+    async def _keep_itself(self, detail: ApplicationDetail, by: Actor, *, prune: bool) -> None:
+        """Refuse to prune the Application that deploys the bot out of the one that applies it."""
+        itself = self._guard.find_itself()
+        if not prune or itself is None or itself not in _pruned_applications(detail):
+            return
+        refusal = NotAllowedError(
+            f"Pruning would delete {code(str(itself))}, which deploys this bot. Leave prune out, or do it "
+            f"yourself: {sync_by_hand(detail.key)}"
+        )
+        await self._door.refuse(by, SYNC_ACTION, str(refusal), about=detail.application)
+        raise refusal
+
+
+def read_resources(detail: ApplicationDetail, typed: str) -> tuple[ResourceKey, ...]:
+    """Return the resources that somebody names, `Kind/name` or longer, with commas between.
+
+    Raises:
+        NotFoundError: The Application has no such resource, or it is a hook.
+        InvalidError: Several are called so.
+    """
+    names = [part.strip() for part in typed.split(",") if part.strip()]
+    known = [each.key for each in detail.resources if not each.hook]
+    return tuple(dict.fromkeys(_read_resource(known, name) for name in names))
+
+
+def _read_resource(known: Iterable[ResourceKey], name: str) -> ResourceKey:
+    found = [key for key in known if _is_called(key, name.split("/"))]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFoundError(
+            f"The Application has no resource {code(name)}: choose from what completes as you type. "
+            "Hooks cannot be chosen."
+        )
+    longer = ", ".join(
+        code(f"{key.group}/{key.kind}/{key.namespace}/{key.name}") for key in found[:_MOST_NAMED]
+    )
+    raise InvalidError(f"Several resources are called {code(name)}: say which, {longer}.")
+
+
+def _is_called(key: ResourceKey, parts: list[str]) -> bool:
+    match len(parts):
+        case n if n == _KIND_AND_NAME:
+            return [key.kind, key.name] == parts
+        case n if n == _WITH_GROUP:
+            return parts in ([key.group, key.kind, key.name], [key.kind, key.namespace, key.name])
+        case n if n == _WHOLE:
+            return list(key) == parts
+        case _:
+            return False
+
+
+def _pruned_applications(detail: ApplicationDetail) -> set[ObjectKey]:
+    return {
+        ObjectKey(each.key.namespace or detail.key.namespace, each.key.name)
+        for each in detail.resources
+        if each.requires_pruning and (each.key.group, each.key.kind) == APPLICATION
+    }
+
+
+def _wanted(application: Application, asked: Asked) -> tuple[str, ...]:
+    """Return the revisions that would run, as far as they are known."""
+    if not any(asked.revisions):
+        return application.revisions
+    padded = (*asked.revisions, *("",) * len(application.revisions))
+    return tuple(
+        each or known for each, known in zip(padded, application.revisions or asked.revisions, strict=False)
+    )
+
+
+def _number(history_id: str) -> int:
+    text = history_id.strip().partition(" ")[0]
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        raise InvalidError("Expected a number of the history, as `/argocd history` shows them.")
+    return int(text)
+
+
+def _runs(detail: ApplicationDetail) -> bool:
+    return detail.run is not None and not detail.run.phase.is_final

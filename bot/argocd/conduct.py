@@ -1,0 +1,292 @@
+"""Does syncs and rollbacks: begins them once, follows them by our id, ends them.
+
+Argo CD has no name for an operation, so ours carries its id in what it says about
+itself. Every start looks for that id first: it may be asked again after a restart,
+or after an answer that did not arrive.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from bot.argocd.applied import Applied
+from bot.argocd.asked import Asked, read_asked
+from bot.argocd.cluster import ArgoCluster, Fresh
+from bot.argocd.fields import number
+from bot.argocd.guard import Guard
+from bot.argocd.model import Application, ApplicationDetail, ResourceKey
+from bot.argocd.patches import (
+    Order,
+    SyncOrder,
+    confirm_pruning_patch,
+    discard_patch,
+    rollback_patch,
+    sync_patch,
+    terminate_patch,
+)
+from bot.argocd.permits import Permits
+from bot.argocd.progress import Stage, SyncView, WaitsFor, follow
+from bot.argocd.server import ArgoServer
+from bot.argocd.views import ResourceHealth
+from bot.argocd.words import APPROVE_PRUNING, DISCARD, describe_progress, short
+from bot.core.actor import Actor
+from bot.core.clock import Clock
+from bot.core.errors import ConflictError, MachineError, NotFoundError, RefusedError
+from bot.kube.model import Json
+from bot.operations.model import CANCEL, Operation, Progress, State
+
+_WATCH_CORPSE: Final = timedelta(seconds=15)
+"""So long after a discard a pass that was under way may write the state of it back."""
+_MOST_TERMINATIONS: Final = 3
+_TERMINATIONS: Final = "terminations"
+_HEALTH_SECONDS: Final = 3
+
+
+class SyncConductor:
+    """Conducts `argocd.sync` and `argocd.rollback`."""
+
+    def __init__(
+        self,
+        *,
+        argo: ArgoCluster,
+        server: ArgoServer,
+        guard: Guard,
+        permits: Permits,
+        applied: Applied,
+        clock: Clock,
+    ) -> None:
+        """Take the adapters, what is refused, and who notes what was applied in vain."""
+        self._argo = argo
+        self._server = server
+        self._guard = guard
+        self._permits = permits
+        self._applied = applied
+        self._clock = clock
+
+    async def start(self, operation: Operation) -> None:
+        """Begin it, unless it is there already."""
+        asked = read_asked(operation.plan.request)
+        await begin(
+            self._argo,
+            self._permits,
+            self._guard,
+            asked,
+            operation=operation,
+            reason=operation.plan.title,
+        )
+
+    async def has_begun(self, operation: Operation) -> bool:
+        """Look whether a start got through."""
+        fresh = await self._argo.read(read_asked(operation.plan.request).key)
+        return holds(fresh.detail, operation.id)
+
+    async def observe(self, operation: Operation) -> Progress:
+        """Look how far it is."""
+        asked = read_asked(operation.plan.request)
+        try:
+            fresh = await self._argo.read(asked.key)
+        except NotFoundError:
+            return Progress(state=State.LOST, outcome="The Application does not exist any more.")
+        view = self._view(operation, fresh.detail)
+        if view.stage is Stage.SUPERSEDED and self._may_come_back(operation, fresh.detail):
+            return Progress(state=State.STARTED, step="discarding", memory=view.memory)
+        view = await self._insist(operation, fresh, view)
+        progress = describe_progress(
+            view,
+            fresh.detail.application,
+            dry_run=asked.dry_run,
+            discarded_by_us=discarder(operation) is not None,
+            live=await self._live(fresh.detail.application, view),
+        )
+        if progress.state.is_final and progress.state is not State.SUCCEEDED:
+            run = fresh.detail.run if view.stage is not Stage.SUPERSEDED else None
+            await self._applied.note(operation, run, words=progress.outcome)
+        return progress
+
+    async def act(self, operation: Operation, what: str, *, by: Actor) -> None:
+        """End it, take it away, or let it delete what waits for somebody's word."""
+        self._guard.check_write()
+        key = read_asked(operation.plan.request).key
+        match what:
+            case _ if what == CANCEL:
+                fresh, done = await self._argo.change(key, lambda fresh: self._end(operation, fresh.detail))
+                reason, words = "OperationTerminated", f"{operation.plan.title}: terminated"
+            case _ if what == DISCARD:
+                fresh, done = await self._argo.change(
+                    key, lambda fresh: self._discard(operation, fresh.detail)
+                )
+                reason, words = "OperationDiscarded", f"{operation.plan.title}: discarded"
+            case _ if what == APPROVE_PRUNING:
+                fresh, done = await self._argo.change(
+                    key, lambda fresh: self._confirm_pruning(operation, fresh.detail)
+                )
+                reason, words = "PruningApproved", f"{operation.plan.title}: pruning approved"
+            case _:
+                raise RefusedError("Nothing of that kind can be asked of a sync.")
+        if done:
+            await self._argo.tell(fresh.reference, reason=reason, message=words, by=by.name)
+
+    def _view(self, operation: Operation, detail: ApplicationDetail) -> SyncView:
+        now = self._clock.now()
+        asked_at = operation.accepted_at or operation.tried_at or operation.started_at or now
+        return follow(detail, operation.id, asked_at=asked_at, memory=operation.memory, now=now)
+
+    def _end(self, operation: Operation, detail: ApplicationDetail) -> Json | None:
+        view = self._view(operation, detail)
+        if view.stage in {Stage.TERMINATING, Stage.TERMINATED} or _is_away(view, detail):
+            return None
+        if view.stage is Stage.ACCEPTED or view.stage.can_discard:
+            return discard_patch(detail)
+        if view.stage.can_terminate:
+            return terminate_patch(detail)
+        raise RefusedError(_why_not_ended(view))
+
+    def _discard(self, operation: Operation, detail: ApplicationDetail) -> Json | None:
+        view = self._view(operation, detail)
+        if _is_away(view, detail):
+            return None
+        if not view.stage.can_discard:
+            raise RefusedError("It goes on by itself by now: nothing is discarded.")
+        return discard_patch(detail)
+
+    def _confirm_pruning(self, operation: Operation, detail: ApplicationDetail) -> Json:
+        if self._view(operation, detail).stage is not Stage.WAITING_FOR_CONFIRMATION:
+            raise RefusedError("It does not wait for that any more.")
+        return confirm_pruning_patch(detail, now=self._clock.now())
+
+    def _may_come_back(self, operation: Operation, detail: ApplicationDetail) -> bool:
+        """Tell whether a pass of Argo CD may still write back what was discarded."""
+        at = discarder(operation)
+        if at is None or detail.request is not None or detail.run is not None:
+            return False
+        return self._clock.now() - at < _WATCH_CORPSE
+
+    async def _insist(self, operation: Operation, fresh: Fresh, view: SyncView) -> SyncView:
+        """Ask again for what a pass of Argo CD that was under way wrote over."""
+        key = fresh.detail.key
+        at = discarder(operation)
+        if at is not None and view.stage is Stage.ORPHANED:
+            await self._try(key, discard_patch(fresh.detail))
+            return view
+        wanted = operation.granted is not None and operation.granted.what == CANCEL
+        tried = number(view.memory.get(_TERMINATIONS))
+        if (
+            not (view.terminate_again or wanted)
+            or not view.stage.can_terminate
+            or tried >= _MOST_TERMINATIONS
+        ):
+            return view
+        await self._try(key, terminate_patch(fresh.detail))
+        return replace(view, memory={**view.memory, _TERMINATIONS: tried + 1})
+
+    async def _try(self, key: Any, body: Json) -> None:
+        try:
+            await self._argo.patch(key, body)
+        except (ConflictError, NotFoundError):
+            return
+
+    async def _live(self, application: Application, view: SyncView) -> Mapping[ResourceKey, ResourceHealth]:
+        waits = view.stage is Stage.AWAITING_HEALTH or (
+            view.wait is not None and view.wait.why is WaitsFor.HEALTH
+        )
+        return await live_health(self._server, application) if waits else {}
+
+
+async def begin(
+    argo: ArgoCluster,
+    permits: Permits,
+    guard: Guard,
+    asked: Asked,
+    *,
+    operation: Operation,
+    reason: str,
+) -> Fresh:
+    """Write a sync or rollback into its Application, unless it is there already.
+
+    Raises:
+        RefusedError: It must not begin as things are.
+    """
+    guard.check_write()
+    knowledge = await permits.know()
+
+    def decide(fresh: Fresh) -> Json | None:
+        if holds(fresh.detail, operation.id):
+            return None
+        permits.check(fresh.detail, asked, knowledge)
+        return order(fresh.detail, asked, operation, reason)
+
+    fresh, begun = await argo.change(asked.key, decide)
+    if begun:
+        revision = next((f" to {short(each)}" for each in asked.revisions if each), "")
+        await argo.tell(
+            fresh.reference,
+            reason="OperationStarted",
+            message=f"{reason}{revision} started",
+            by=operation.asked_by.name,
+        )
+    return fresh
+
+
+def order(detail: ApplicationDetail, asked: Asked, operation: Operation, reason: str) -> Json:
+    """Return the patch that begins what is asked.
+
+    Raises:
+        NotFoundError: The history does not have the entry (any more).
+    """
+    by = operation.asked_by.name
+    if asked.history_id is None:
+        return sync_patch(
+            detail,
+            SyncOrder(
+                operation=operation.id,
+                by=by,
+                reason=reason,
+                prune=asked.prune,
+                dry_run=asked.dry_run,
+                revisions=asked.revisions,
+                selected=asked.selected,
+            ),
+        )
+    entry = next((each for each in detail.history if each.id == asked.history_id), None)
+    if entry is None:
+        raise NotFoundError(f"The history has no entry {asked.history_id} any more.")
+    return rollback_patch(
+        detail, entry, Order(operation=operation.id, by=by, reason=reason, prune=asked.prune)
+    )
+
+
+def holds(detail: ApplicationDetail, operation_id: str) -> bool:
+    """Tell whether an operation of ours stands in its Application, waiting, running or over."""
+    asked = detail.request is not None and detail.request.operation == operation_id
+    return asked or (detail.run is not None and detail.run.request.operation == operation_id)
+
+
+def discarder(operation: Operation) -> datetime | None:
+    """Return when somebody had it taken away through us, or None."""
+    granted = operation.granted
+    return granted.at if granted is not None and granted.what in {CANCEL, DISCARD} else None
+
+
+async def live_health(server: ArgoServer, application: Application) -> Mapping[ResourceKey, ResourceHealth]:
+    """Return how each resource is, or nothing: what is shown must not wait for it."""
+    if not server.is_configured:
+        return {}
+    try:
+        async with asyncio.timeout(_HEALTH_SECONDS):
+            return await server.list_resource_health(application)
+    except (MachineError, TimeoutError):
+        return {}
+
+
+def _is_away(view: SyncView, detail: ApplicationDetail) -> bool:
+    return view.stage is Stage.SUPERSEDED and detail.request is None and detail.run is None
+
+
+def _why_not_ended(view: SyncView) -> str:
+    if view.stage is Stage.AWAITING_HEALTH:
+        return "Everything is applied already: nothing is left to end. `/argocd rollback` goes back."
+    if view.stage is Stage.SUPERSEDED:
+        return "Another sync has taken its place: `/argocd terminate` ends that one."
+    return "It is over already."
