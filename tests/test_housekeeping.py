@@ -6,11 +6,12 @@ from bot.alerts import store as alerts_store
 from bot.alerts.model import IncidentNumber
 from bot.alerts.settings import RetentionSettings
 from bot.cards import store as cards_store
+from bot.cards.threads import store as threads_store
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, head_key
 from bot.journal.model import find_posted_heads
 from bot.journal.service import list_vanished
 from bot.journal.store import list_unposted
-from tests.support.alerting import ALERTS, CRITICAL, OPERATORS, open_rooms
+from tests.support.alerting import ALERTS, CRITICAL, OPERATORS, a_policy, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
 from tests.support.people import a_person
 
@@ -52,6 +53,22 @@ async def test_what_was_over_long_ago_is_forgotten_with_its_card(rooms, housekee
         assert await alerts_store.find_incident(tx, IncidentNumber(1)) is None
     assert await rooms.card("incident", "1", ALERTS) is None
     assert await rooms.actions() == []
+
+
+async def test_the_thread_of_what_is_forgotten_is_forgotten_and_stays_in_discord(rooms, housekeeping):
+    rooms.policy = a_policy(a_route(thread=True))
+    await rooms.receive(a_body(an_entry()), a_body(an_entry(status="resolved", until="2026-11-21T12:10:00Z")))
+    await agree(rooms, "incident", "1", ALERTS)
+    async with rooms.database.transaction() as tx:
+        thread = await threads_store.find_thread(tx, "incident", "1", ALERTS)
+        await threads_store.mark_live(tx, thread, thread_id=7)
+        await rooms.timelines.begin(tx, thread, 7)
+    await agree(rooms, "timeline", "1/1", 7)
+    rooms.clock.advance(MONTHS)
+    await housekeeping.step()
+    async with rooms.database.reading() as tx:
+        assert await threads_store.find_by_id(tx, 7) is None
+    assert await rooms.card("timeline", "1/1", 7) is None
 
 
 async def test_an_incident_that_stays_open_for_months_keeps_its_message(rooms, housekeeping):

@@ -116,7 +116,13 @@ class Intake:
         self, tx: Transaction, before: Incident | None, after: Incident, change: Change
     ) -> None:
         await self._showing.show(tx, after)
+        # Written down first: whoever is called is called because of it.
+        await self._write_down(tx, before, after, change)
         await self._showing.tell(tx, before, after, change)
+
+    async def _write_down(
+        self, tx: Transaction, before: Incident | None, after: Incident, change: Change
+    ) -> None:
         if action := _JOURNALED.get(change):
             await self._showing.record(tx, entry_of(after, action))
         elif before is not None and len(before.firing) != len(after.firing):

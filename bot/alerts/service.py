@@ -21,6 +21,7 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
 from bot.alerts.showing import Known, Showing, targets_at, targets_of
 from bot.alerts.store import IncidentFilter, Place
+from bot.cards.threads import store as threads_store
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
@@ -134,10 +135,15 @@ class Alerts:
         return await self._change_all(numbers, "alerts:ack", by, note, change)
 
     async def list_here(self, channel_id: int) -> tuple[IncidentNumber, ...]:
-        """Return the open incidents of a channel that nobody acknowledged, oldest first."""
+        """Return the open incidents of a channel or a thread that nobody acknowledged, oldest first."""
         names = [name for name, known in self._policy().channels.items() if known == channel_id]
         numbers: dict[IncidentNumber, None] = {}
         async with self._database.reading() as tx:
+            thread = await threads_store.find_by_id(tx, channel_id)
+            if thread is not None:
+                incident = await self._get(tx, IncidentNumber(int(thread.key)))
+                is_wanted = incident.is_open and incident.acknowledgement is None
+                return (incident.number,) if is_wanted else ()
             for name in names:
                 wanted = IncidentFilter(channel=name, acknowledged=False)
                 numbers.update(dict.fromkeys(await store.list_numbers(tx, wanted, limit=_MOST_AT_ONCE)))

@@ -361,7 +361,8 @@ class Courier:
                 await store.mark_gone(tx, card.id, version=card.wanted)
             return
         await self._put_aside(card, first=REFUSED_FOR)
-        await self._threads.refuse(card.posted_in, str(error))
+        if isinstance(error, ChannelForbiddenError):
+            await self._threads.refuse(card.posted_in, str(error))
 
     def _wait_out(self, card: Card, error: DiscordUnavailableError) -> None:
         failures = self._outages.get(card.posted_in, 0) + 1

@@ -44,6 +44,7 @@ _UNKNOWN_MESSAGE: Final = 10008
 _EDIT_LIMIT: Final = 30046
 _ARCHIVED: Final = 50083
 _THREAD_EXISTS: Final = 160004
+_THREAD_LOCKED: Final = 160005
 _TOO_MANY_THREADS: Final = 160006
 _OVERLOADED: Final = 130000
 _FORBIDDEN: Final = frozenset({50001, 50013})
@@ -208,7 +209,7 @@ def _translate(  # noqa: PLR0911  # A table of Discord's codes.
             return ChannelGoneError(channel_id)
         case code if code in _FORBIDDEN:
             return ChannelForbiddenError(channel_id)
-        case code if code == _ARCHIVED:
+        case code if code in {_ARCHIVED, _THREAD_LOCKED}:
             return ThreadArchivedError(channel_id)
         case code if code == _THREAD_EXISTS:
             return ThreadExistsError("The message has a thread already.")

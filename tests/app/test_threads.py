@@ -38,17 +38,13 @@ def resolves(name="DiskFull", *pods):
     return a_body(*entries, group_labels={"alertname": name})
 
 
-def threads(town):
-    return [channel for channel in town.server.state.channels.values() if channel.type == THREAD]
-
-
 async def see_thread(town, *words, count=1):
     """Wait for so many threads with a message in each that says these words; gives the first."""
 
     def found():
         said = [
             thread
-            for thread in threads(town)
+            for thread in town.threads()
             if any(all(word in m.text for word in words) for m in town.server.messages(thread))
         ]
         return said if len(said) == count else None
@@ -89,12 +85,12 @@ async def test_a_thread_started_before_a_crash_is_found_again(town, config):
     town.server.faults.add("POST", THREADS, HANG, after_commit=True)
     async with an_app(config) as app:
         await post(app.port, fires())
-        await town.server.wait_for(lambda: threads(town), 20)
+        await town.server.wait_for(town.threads, 20)
         await app.die()
     town.server.release()
     async with an_app(config):
         thread = await see_thread(town, "**Fires**")
-    assert threads(town) == [thread]
+    assert town.threads() == [thread]
     town.assert_nothing_was_said_twice()
 
 
@@ -111,7 +107,7 @@ async def test_a_timeline_of_unknown_outcome_is_not_said_twice(town, config):
     async with an_app(config):
         await see_thread(town, "**Fires**", count=2)
     assert card in town.cards()
-    for thread in threads(town):
+    for thread in town.threads():
         assert len(town.server.messages(thread)) == 1
     town.assert_nothing_was_said_twice()
 
@@ -148,7 +144,7 @@ async def test_who_may_start_no_threads_shows_cards_and_tells_operators_once(tow
         notice = await town.see_notice("A card has no thread", "Create Public Threads")
         await post(app.port, resolves("One"))
         await town.see("RESOLVED", "One")
-    assert threads(town) == []
+    assert town.threads() == []
     assert len(town.notices()) == 1
     assert str(town.channels["alerts"].id) in notice.text
     assert len(town.server.requests_to("POST", THREADS)) == 1
@@ -218,7 +214,7 @@ async def test_a_thread_of_a_person_on_the_card_is_used(town, config):
         )
         card.payload["flags"] |= 1 << 5
         await town.server.wait_for(lambda: town.server.messages(mine), 20)
-        assert threads(town) == [mine]
+        assert town.threads() == [mine]
         assert mine.name == "mine"
 
 
@@ -233,5 +229,5 @@ async def test_the_card_that_somebody_deletes_comes_again_and_its_thread_goes_on
         again = await town.see("2 alerts")
         assert again.id != card.id
         await asyncio.sleep(0)
-    assert threads(town) == [thread]
+    assert town.threads() == [thread]
     assert details_of(again) == details_of(card)

@@ -129,6 +129,15 @@ async def test_details_can_be_opened_from_the_timeline(threads):
     assert "pod" in words_of(pressed.response or pressed.followups[-1])
 
 
+async def test_all_here_in_a_thread_is_its_incident(threads):
+    await threads.world.receive(a_group(1), a_group(2))
+    first, _ = threads.alerts.threads
+    for _ in range(2):
+        await threads.alice.slash(first, "alerts ack", incidents="all here")
+        await threads.world.settle()
+    assert [f"<@{threads.alice.id}>" in words_of(card) for card in cards_in(threads)] == [True, False]
+
+
 async def test_a_restart_repeats_nothing(threads):
     await fire(threads)
     policy = threads.world.rooms.policy
@@ -156,3 +165,18 @@ async def test_names_from_outside_are_plain_and_fit(threads):
     thread = thread_of(threads)
     assert thread.name.startswith("#1 · **Bold** @everyone xxx")
     assert len(thread.name) == 100
+
+
+def a_group(number, **more):
+    labels = {"alertname": f"Group{number:03}"}
+    return a_body(an_entry(labels["alertname"], pod="a", **more), group_labels=labels)
+
+
+async def test_in_a_storm_who_stands_in_a_digest_has_no_thread_until_it_has_a_card(threads):
+    await threads.world.receive(*(a_group(number) for number in range(50)))
+    assert any(words_of(card).startswith("### STORM") for card in cards_in(threads))
+    assert threads.alerts.threads == []
+    await threads.world.receive(*(a_group(number, status="resolved", until=ENDED) for number in range(1, 50)))
+    for _ in range(12):
+        await threads.world.pass_time(timedelta(seconds=15))
+    assert [thread.name for thread in threads.alerts.threads] == ["#1 · Group000"]

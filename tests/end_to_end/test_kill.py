@@ -115,7 +115,7 @@ async def test_killed_at_twenty_random_moments(town, database_url, tmp_path):
     print(f"MACHINE_TEST_SEED={SEED}")
     rng = random.Random(SEED)
     port = free_port()
-    config = write(tmp_path, town.configuration(database_url, port=port))
+    config = write(tmp_path, with_threads(town.configuration(database_url, port=port)))
     town.server.latency = 0.01
     async with a_process(config, port=port) as process:
         sending = asyncio.create_task(deliver_all(port, rng))
@@ -127,7 +127,52 @@ async def test_killed_at_twenty_random_moments(town, database_url, tmp_path):
                 town.server.forget_nonces()
             await process.start()
         await sending
+        await until_all_is_shown(town)
+        await until_threads_agree(town)
         await assert_all_is_well(town, process, database_url)
+    said = [
+        (message.channel_id, name)
+        for message in town.server.state.every_message.values()
+        for name in message.custom_ids
+        if name.startswith("tm:timeline:")
+    ]
+    assert len(said) == len(set(said)) == len(town.threads())
+
+
+def with_threads(configuration):
+    for route in configuration["alerts"]["routes"]:
+        route["thread"] = True
+    return configuration
+
+
+async def until_threads_agree(town):
+    """Each incident that goes on has its thread, and each thread tells the end and is archived at it."""
+
+    def agree():
+        threads = {thread.id: thread for thread in town.threads()}
+        return all(
+            is_told(town, card, threads[card.id]) if card.id in threads else "RESOLVED" in card.text
+            for card in town.cards()
+        )
+
+    try:
+        await town.server.wait_for(agree, timeout=60)
+    except TimeoutError:
+        threads = {thread.id: thread for thread in town.threads()}
+        raise AssertionError(
+            [
+                (card.text, thread and (thread.archived, texts(town.server.messages(thread))))
+                for card in town.cards()
+                for thread in [threads.get(card.id)]
+                if thread is None or not is_told(town, card, thread)
+            ]
+        ) from None
+
+
+def is_told(town, card, thread):
+    is_over = "RESOLVED" in card.text
+    said = "\n".join(texts(town.server.messages(thread)))
+    return thread.archived is is_over and "**Fires**" in said and said.endswith("**Resolved**") is is_over
 
 
 async def survive_until(town, process, rng, life):

@@ -24,7 +24,7 @@ from bot.database.engine import Database
 from bot.settings.load import load_settings
 from tests.simulators.discord.redirect import redirected
 from tests.simulators.discord.server import DiscordServer
-from tests.simulators.discord.state import StoredMessage
+from tests.simulators.discord.state import THREAD, Channel, StoredMessage
 from tests.support.chat import GUILD_ID
 
 TOKEN = "the-webhook-token"
@@ -87,6 +87,10 @@ class Town:
     def cards(self) -> list[StoredMessage]:
         """The cards of incidents, wherever they are."""
         return [message for message in self.messages() if details_of(message)]
+
+    def threads(self) -> list[Channel]:
+        """The threads of cards."""
+        return [channel for channel in self.server.state.channels.values() if channel.type == THREAD]
 
     def notices(self) -> list[StoredMessage]:
         """The notices to operators."""

@@ -172,13 +172,17 @@ async def mark_live(tx: Transaction, known: Thread, *, thread_id: int) -> None:
 async def mark_told(
     tx: Transaction, known: Thread, *, archived: bool | None = None, name: str | None = None
 ) -> None:
-    """Note what Discord was told of a thread; more may be left to tell."""
+    """Note what Discord was told of a thread, unless it was opened meanwhile: then it is told again."""
     told: dict[str, object] = {}
     if archived is not None:
         told["told_archived"] = archived
     if name is not None:
         told["told_name"] = name
-    await _agree(tx, known, **told)
+    await tx.execute(
+        update(thread)
+        .where(*_which(known), thread.c.wanted == known.wanted)
+        .values(**told, failures=0, retry_at=None)
+    )
 
 
 async def mark_agreed(tx: Transaction, known: Thread) -> None:
