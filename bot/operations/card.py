@@ -131,8 +131,8 @@ def _message(
     operation: Operation, facts: Sequence[str], parts: Sequence[str], buttons: Sequence[ActionButton]
 ) -> discord.ui.LayoutView:
     items: list[layout.Item] = [layout.text(_headline(operation), layout.subtext(_joined(facts)))]
-    if parts:
-        items += [layout.gap(), layout.text(*parts)]
+    if said := [part for part in parts if part.strip()]:
+        items += [layout.gap(), layout.text(*said)]
     if (opening := _link(operation)) is not None:
         items.append(layout.text(opening))
     items.append(layout.row(*buttons))
