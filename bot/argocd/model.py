@@ -256,6 +256,8 @@ class Application:
     wave: int = 0
     """Its own sync wave, among the children of its parent."""
     children: tuple[Child, ...] = ()
+    child_sets: tuple[Child, ...] = ()
+    """The ApplicationSets that it applies, whose Applications are its children, too."""
     resources: int = 0
     out_of_sync: int = 0
     out_of_sync_names: tuple[str, ...] = ()

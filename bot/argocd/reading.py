@@ -101,6 +101,7 @@ def read_application(raw: Json) -> Application:
         parent=_parent(annotations, key, controller_namespace),
         wave=number(annotations.get("argocd.argoproj.io/sync-wave")),
         children=tuple(resources.children),
+        child_sets=tuple(resources.child_sets),
         resources=resources.count,
         out_of_sync=resources.out_of_sync,
         out_of_sync_names=tuple(resources.names),
@@ -145,11 +146,12 @@ def read_detail(raw: Json) -> ApplicationDetail:
 class _Resources:
     """One walk over the resources, of which there may be hundreds."""
 
-    __slots__ = ("children", "count", "names", "out_of_sync", "to_prune", "workloads")
+    __slots__ = ("child_sets", "children", "count", "names", "out_of_sync", "to_prune", "workloads")
 
     def __init__(self, owner: ObjectKey, resources: Sequence[Mapping[str, Any]]) -> None:
         self.count = len(resources)
         self.children: list[Child] = []
+        self.child_sets: list[Child] = []
         self.names: list[str] = []
         self.workloads: list[Workload] = []
         self.out_of_sync = 0
@@ -158,8 +160,8 @@ class _Resources:
             group, kind = text(raw.get("group")), text(raw.get("kind"))
             if kind in WORKLOAD_KINDS and group in _WORKLOAD_GROUPS:
                 self._add_workload(raw)
-            elif (group, kind) == APPLICATION:
-                self._add_child(owner, raw)
+            elif group == APPLICATION[0]:
+                self._add_child(owner, kind, raw)
             if raw.get("status") == SyncStatus.OUT_OF_SYNC.value:
                 self._add_difference(raw)
 
@@ -168,11 +170,13 @@ class _Resources:
         if len(self.workloads) < _MOST_WORKLOADS and not any(_ODD_NAME.search(part) for part in parts):
             self.workloads.append(Workload(*parts))
 
-    def _add_child(self, owner: ObjectKey, raw: Mapping[str, Any]) -> None:
+    def _add_child(self, owner: ObjectKey, kind: str, raw: Mapping[str, Any]) -> None:
         namespace, name = intern(text(raw.get("namespace"))) or owner.namespace, text(raw.get("name"))
-        key = ObjectKey(namespace, name)
-        if name and key != owner:
-            self.children.append(Child(key, number(raw.get("syncWave"))))
+        child = Child(ObjectKey(namespace, name), number(raw.get("syncWave")))
+        if kind == "ApplicationSet" and name:
+            self.child_sets.append(child)
+        elif kind == APPLICATION[1] and name and child.key != owner:
+            self.children.append(child)
 
     def _add_difference(self, raw: Mapping[str, Any]) -> None:
         self.out_of_sync += 1

@@ -175,6 +175,18 @@ def test_children_are_the_applications_among_its_resources():
     )
 
 
+def test_sets_of_applications_are_children_of_another_kind():
+    resources = [
+        a_raw_resource(
+            "monitoring", kind="ApplicationSet", group="argoproj.io", namespace="argocd", syncWave=5
+        ),
+        a_raw_resource("web", kind="Rollout", group="argoproj.io"),
+    ]
+    application = read_application(a_raw_application(status={"resources": resources}))
+    assert application.child_sets == (Child(ObjectKey("argocd", "monitoring"), 5),)
+    assert application.children == ()
+
+
 @pytest.mark.parametrize(
     ("written", "wave"), [("-5", -5), ("3", 3), ("", 0), ("x", 0), (None, 0), ("1e3", 0), ("9" * 5000, 0)]
 )
