@@ -82,7 +82,7 @@ def a_preview_of(judgement: Judgement, **fields) -> discord.ui.LayoutView:
 def test_a_preview_says_what_it_hides_and_offers_the_button():
     view = a_preview_of(Judgement(Verdict.FINE), others=(IncidentNumber(7), IncidentNumber(8)))
     assert "It matches 2 firing alerts, 1 of them critical." in shown(view)
-    assert "It also hides #7 Disk, #8." in shown(view)
+    assert "It hides #7 Disk, #8." in shown(view)
     assert labels(view) == ["Silence", "Change"]
 
 
