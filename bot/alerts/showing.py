@@ -170,9 +170,11 @@ class Showing:
                 )
 
     async def remind_again(self, tx: Transaction, incident: Incident) -> None:
-        """Set the reminders of an incident that somebody gave back."""
+        """Set the reminders of an incident that somebody gave back, or that is quiet no more."""
         for destination in incident.destinations:
             await self._set_reminder(tx, incident, destination)
+            if (channel_id := self._policy().channels.get(destination.channel)) is not None:
+                await self._storms.calls_again(tx, incident, channel_id)
 
     async def ping(self, tx: Transaction, incident: Incident, destination: Destination, reason: str) -> None:
         """Call for those who are mentioned in a channel, by a reply that replaces the one before."""

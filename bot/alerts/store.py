@@ -535,7 +535,7 @@ def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[
         truncated=row.truncated,
         acknowledgement=acknowledgement,
         closing=Closing(row.closed_by, row.closed_name, row.closed_note or "") if row.closed_by else None,
-        muting=_muting(row.muting),
+        muting=read_muting(row.muting),
         destinations=tuple(_destination(each) for each in shown),
         alerts=in_order(_alert(each) for each in alerts),
         notes=row.notes,
@@ -543,7 +543,8 @@ def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[
     )
 
 
-def _muting(kept: Mapping[str, Any] | None) -> Muting | None:
+def read_muting(kept: Mapping[str, Any] | None) -> Muting | None:
+    """Return what keeps an incident quiet out of its column."""
     if kept is None:
         return None
     return Muting(

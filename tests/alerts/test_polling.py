@@ -157,6 +157,22 @@ async def test_nobody_is_pinged_for_what_is_silenced(real, watch):
         assert await ours.rooms.card("ping", "1/alerts/1", 101) is None
 
 
+async def test_what_another_alert_inhibits_is_muted_until_that_is_over(real, watch):
+    await real.post(a_posted_alert(cluster="blue"))
+    async with watch(real.url, a_route(mention=("role:oncall",), remind=timedelta(minutes=15))) as ours:
+        await ours.rooms.receive(await delivered(real))
+        await ours.look()
+        await real.post(a_posted_alert("Down", severity="critical", cluster="blue"))
+        await ours.look()
+        muted = await ours.first()
+        assert (state_word(muted), len(muted.muting.inhibitors)) == ("MUTED", 1)
+        assert await ours.reminder() is None
+        await real.post(a_posted_alert("Down", severity="critical", cluster="blue", until=datetime.now(UTC)))
+        await ours.look()
+        assert state_word(await ours.first()) == "WARNING"
+        assert await ours.reminder() is not None
+
+
 async def test_what_resolves_while_it_is_silenced_is_closed(real, watch):
     await real.post(a_posted_alert())
     async with watch(real.url) as ours:

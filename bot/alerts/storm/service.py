@@ -257,11 +257,19 @@ class Storms:
         if storm is None or not storm.is_on:
             return False
         await self._owe_for(tx, incident, channel_id)
+        names = self._policy().names_of(channel_id)
+        await store.note_called(tx, incident.number, names, now=self._clock.now())
         tx.after_commit(self._cards.wake)
         return True
 
+    async def calls_again(self, tx: Transaction, incident: Incident, channel_id: int) -> None:
+        """Hear that an incident is quiet no more, or was given back: perhaps nobody was called for it."""
+        storm = (await self._latest(tx)).get(channel_id)
+        if storm is not None and storm.is_on:
+            await self._owe_for(tx, incident, channel_id)
+
     async def _owe_for(self, tx: Transaction, incident: Incident, channel_id: int) -> None:
-        if not incident.is_open or incident.acknowledgement is not None:
+        if not incident.is_open or incident.acknowledgement is not None or incident.is_muted:
             return
         names = self._policy().names_of(channel_id)
         mentions = [one for shown in incident.destinations if shown.channel in names for one in shown.mention]
@@ -291,7 +299,14 @@ class Storms:
     async def _call(self, tx: Transaction, storm: Storm) -> None:
         now = self._clock.now()
         owed = await store.list_owed(tx, storm.channel_id)
-        called = due_mentions(owed, now=now, rules=self._policy().storm)
+        due = due_mentions(owed, now=now, rules=self._policy().storm)
+        if not due:
+            return
+        said = {one.mention: one.said_at for one in owed if one.mention in due}
+        names = self._policy().names_of(storm.channel_id)
+        still = await store.list_still_calling(tx, storm.id, names, said)
+        await store.forgive(tx, storm.channel_id, [one for one in due if one not in still])
+        called = [one for one in due if one in still]
         if not called:
             return
         sequence = await store.next_call(tx, storm.channel_id, called, now=now)

@@ -1,6 +1,6 @@
 """The tables of storms: which there were, who is in them, and who was called."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,12 +16,13 @@ from sqlalchemy import (
     and_,
     bindparam,
     func,
+    or_,
     select,
     update,
 )
 
 from bot.alerts.model import IncidentNumber, Severity
-from bot.alerts.store import alert, destination, incident
+from bot.alerts.store import alert, destination, incident, read_muting
 from bot.alerts.storm.model import Line, Owed, Storm, Totals, busiest_minute
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, UtcDateTime, metadata
@@ -64,6 +65,7 @@ mention = Table(
     Column("owed", Integer, nullable=False),
 )
 
+_is_unclaimed = and_(incident.c.closed_at.is_(None), incident.c.acknowledged_by.is_(None))
 _is_held = and_(line.c.page.is_not(None), line.c.released_at.is_(None))
 _CHUNK = 500
 """Values in one statement; PostgreSQL and SQLite take many more."""
@@ -267,21 +269,67 @@ async def list_severities(
 async def list_calling(
     tx: Transaction, numbers: Collection[IncidentNumber], channels: Collection[str]
 ) -> list[str]:
-    """Return whom incidents call for in channels, once for each that is open and that nobody acknowledged."""
+    """Return whom incidents call for in channels, once for each for which somebody is to be found."""
     called: list[str] = []
     for some in _chunks(numbers):
         rows = await tx.execute(
-            select(destination.c.mention)
+            select(destination.c.mention, incident.c.muting)
             .join(incident, incident.c.number == destination.c.incident)
-            .where(
-                destination.c.incident.in_(some),
-                destination.c.channel.in_(channels),
-                incident.c.closed_at.is_(None),
-                incident.c.acknowledged_by.is_(None),
-            )
+            .where(destination.c.incident.in_(some), destination.c.channel.in_(channels), _is_unclaimed)
         )
-        called += [one for row in rows for one in row.mention]
+        called += [one for row in rows if not _is_muted(row.muting) for one in row.mention]
     return called
+
+
+async def list_still_calling(
+    tx: Transaction, storm_id: int, channels: Collection[str], said: Mapping[str, datetime | None]
+) -> set[str]:
+    """Return who of those named is still to be called: for an incident that called since they last were.
+
+    One that was acknowledged, is over or was silenced meanwhile calls for nobody.
+    """
+    of_storm = and_(line.c.incident == incident.c.number, line.c.storm == storm_id)
+    rows = await tx.execute(
+        select(destination.c.mention, destination.c.pinged_at, incident.c.muting, line.c.joined_at)
+        .select_from(
+            destination.join(incident, incident.c.number == destination.c.incident).outerjoin(line, of_storm)
+        )
+        .where(
+            destination.c.channel.in_(channels),
+            _is_unclaimed,
+            or_(line.c.joined_at.is_not(None), destination.c.pinged_at.is_not(None)),
+        )
+    )
+    calling: set[str] = set()
+    for row in rows:
+        if _is_muted(row.muting):
+            continue
+        called_at = max(moment for moment in (row.joined_at, row.pinged_at) if moment is not None)
+        for one in row.mention:
+            if one in said and ((last := said[one]) is None or called_at > last):
+                calling.add(one)
+    return calling
+
+
+async def note_called(
+    tx: Transaction, number: IncidentNumber, channels: Collection[str], *, now: datetime
+) -> None:
+    """Note that an incident calls for people now, as a ping of its own would."""
+    await tx.execute(
+        update(destination)
+        .where(destination.c.incident == number, destination.c.channel.in_(channels))
+        .values(pinged_at=now)
+    )
+
+
+async def forgive(tx: Transaction, channel_id: int, mentions: Collection[str]) -> None:
+    """Note that people need not be called any more."""
+    if mentions:
+        await tx.execute(
+            update(mention)
+            .where(mention.c.channel_id == channel_id, mention.c.mention.in_(mentions))
+            .values(owed=0)
+        )
 
 
 async def owe(tx: Transaction, channel_id: int, mentions: Iterable[str]) -> None:
@@ -335,6 +383,12 @@ async def list_called(tx: Transaction, channel_id: int, sequence: int) -> list[s
 async def purge(tx: Transaction, *, settled_before: datetime) -> int:
     """Forget storms of long ago; return how many."""
     return (await tx.execute(storm.delete().where(storm.c.settled_at < settled_before))).rowcount
+
+
+def _is_muted(kept: Mapping[str, Any] | None) -> bool:
+    """Say whether nothing of an incident is sent to anybody."""
+    muting = read_muting(kept)
+    return muting is not None and muting.is_whole
 
 
 def _chunks(numbers: Collection[IncidentNumber]) -> Iterable[list[IncidentNumber]]:

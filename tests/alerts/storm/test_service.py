@@ -7,12 +7,15 @@ import pytest
 from sqlalchemy import select
 
 from bot.alerts import kinds
+from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.muting import set_muting
 from bot.alerts.storm import store
 from bot.alerts.storm.service import Storms
 from bot.cards import store as cards_store
 from bot.cards.model import CardState, Pressure
-from tests.support.alerting import ALERTS, a_route, open_rooms
+from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
+from tests.support.people import a_person
 
 ENDED = "2026-11-21T12:10:00Z"
 
@@ -135,6 +138,78 @@ async def test_a_reminder_in_a_storm_is_said_with_the_others(database):
     async with rooms.database.reading() as tx:
         [owed] = await store.list_owed(tx, ALERTS)
     assert owed.owed == 20
+
+
+async def mute(rooms, *numbers):
+    """Note that Alertmanager keeps these incidents quiet."""
+    for number in numbers:
+        await set_mutings(rooms, number, Muting(inhibitors=("other",), alerts=1, firing=1))
+
+
+async def set_mutings(rooms, number, muting):
+    async with rooms.database.transaction() as tx:
+        await set_muting(tx, rooms.showing, await rooms.incident(number), muting)
+
+
+async def owed(rooms):
+    async with rooms.database.reading() as tx:
+        return {one.mention: one.owed for one in await store.list_owed(tx, ALERTS)}
+
+
+async def called(rooms):
+    return sorted(await all_cards(rooms, kinds.CALL))
+
+
+async def test_nobody_is_called_when_a_storm_begins_with_what_is_quiet(rooms):
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await mute(rooms, *range(1, 21))
+    await feel(rooms)
+    assert len(await held(rooms)) == 20
+    assert (await called(rooms), await owed(rooms)) == ([], {})
+
+
+async def test_whoever_was_to_be_called_for_what_is_quiet_meanwhile_is_not(rooms):
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await feel(rooms)
+    assert await called(rooms) == ["1/1"]
+    rooms.clock.advance(timedelta(minutes=1))
+    await rooms.receive(a_group(20), a_group(21))
+    assert await owed(rooms) == {"role:oncall": 2}
+    await mute(rooms, 21)
+    await rooms.alerts.acknowledge([IncidentNumber(22)], by=a_person(roles=[OPERATORS]))
+    for _ in range(10):
+        rooms.clock.advance(timedelta(minutes=1))
+        await deliver(rooms)
+        await feel(rooms)
+    assert (await called(rooms), await owed(rooms)) == (["1/1"], {"role:oncall": 0})
+
+
+async def test_one_that_joins_while_it_is_quiet_calls_when_it_is_heard_again(rooms):
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await feel(rooms)
+    rooms.clock.advance(timedelta(minutes=1))
+    await rooms.receive(a_group(20))
+    await mute(rooms, 21)
+    rooms.clock.advance(timedelta(minutes=6))
+    await feel(rooms)
+    assert await called(rooms) == ["1/1"]
+    await rooms.receive(*[a_group(n) for n in range(30, 60)])
+    await mute(rooms, *range(22, 52))
+    await set_mutings(rooms, 21, None)
+    await feel(rooms)
+    assert await called(rooms) == ["1/1", "1/2"]
+
+
+async def test_one_that_was_called_for_calls_nobody_again_when_it_is_heard_again(rooms):
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await feel(rooms)
+    await mute(rooms, 1)
+    await set_mutings(rooms, 1, None)
+    rooms.clock.advance(timedelta(minutes=6))
+    await rooms.receive(*[a_group(n) for n in range(30, 60)])
+    await mute(rooms, *range(21, 51))
+    await feel(rooms)
+    assert await called(rooms) == ["1/1"]
 
 
 async def test_forgotten_storms_go_with_their_lines(rooms):
