@@ -74,22 +74,33 @@ def change_line(
 
     With `says_where` it names the namespace as well.
     """
-    where = f"in {code(changed.namespace, budget=_NAME)}" if says_where and changed.namespace else ""
     card = link("card", url) if url else None
-    parts = (timestamp(changed.at, style), change_words(changed), where, f"· {card}" if card else "")
+    words = change_words(changed, says_where=says_where)
+    parts = (timestamp(changed.at, style), words, f"· {card}" if card else "")
     return " ".join(part for part in parts if part)
 
 
-def change_words(changed: Changed) -> str:
+def change_words(changed: Changed, *, says_where: bool = False) -> str:
     """Return who did what as a sentence of safe markup, without a full stop."""
-    who = _who(changed)
+    where = f" in {code(changed.namespace, budget=_NAME)}" if says_where and changed.namespace else ""
+    return f"{_who(changed)}{_did(changed)}{where}{_ended(changed)}"
+
+
+def _did(changed: Changed) -> str:
     match changed.action:
         case "alerts:silence" | "alerts:unsilence":
-            return f"{who} {_silence_words(changed)}"
+            return f" {_silence_words(changed)}"
         case action if action in _VERBS:
-            return f"{who} {_verb_words(changed, _VERBS[action])}"
+            return f" {_verb_words(changed, _VERBS[action])}"
         case _:
-            return f"{who}{_other_words(changed)}"
+            return _other_words(changed)
+
+
+def _ended(changed: Changed) -> str:
+    ending = _ENDINGS.get(changed.ending)
+    if ending is None:
+        return ""
+    return f": {ending}" if changed.action in _VERBS else f" ({ending})"
 
 
 def _who(changed: Changed) -> str:
@@ -119,9 +130,7 @@ def _verb_words(changed: Changed, verb: _Verb) -> str:
         case _:
             said = f"tried to {verb.plain}"
     parts = [said, _thing(changed), *_values(changed), _how(changed)]
-    sentence = " ".join(part for part in parts if part)
-    ending = _ENDINGS.get(changed.ending)
-    return f"{sentence}: {ending}" if ending else sentence
+    return " ".join(part for part in parts if part)
 
 
 def _silence_words(changed: Changed) -> str:
@@ -136,11 +145,10 @@ def _silence_words(changed: Changed) -> str:
 
 def _other_words(changed: Changed) -> str:
     how = f" {how}" if (how := _how(changed)) else ""
-    ending = f" ({_ENDINGS[changed.ending]})" if changed.ending in _ENDINGS else ""
     if title := _plain(changed, "title"):
-        return f": {cut(escape(title), _NAME)}{how}{ending}"
+        return f": {cut(escape(title), _NAME)}{how}"
     thing = f" on {_thing(changed)}" if changed.target else ""
-    return f" used {code(changed.action, budget=_NAME)}{thing}{how}{ending}"
+    return f" used {code(changed.action, budget=_NAME)}{thing}{how}"
 
 
 def _thing(changed: Changed) -> str:

@@ -86,7 +86,7 @@ async def test_a_change_says_how_it_ended(town, ask, alice):
     assert "is syncing **shop**" in words_of((await ask()).response)
     await record(town, failed)
     shown = words_of((await ask()).response)
-    assert f"<@{town.alice.id}> tried to sync **shop**: it failed" in shown
+    assert f"<@{town.alice.id}> tried to sync **shop** in `shop`: it failed" in shown
     assert "1 change" in shown
 
 

@@ -1,6 +1,7 @@
 """What entries are called; whatever they hold, the line is safe and bounded."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,8 @@ def test_a_line_says_when_and_leads_to_the_card():
     moment = f"<t:{int(NOON.timestamp())}:R>"
     assert change_line(changed, url=url) == f"{moment} <@111> synced **shop** · [card]({url})"
     assert change_line(changed, says_where=True) == f"{moment} <@111> synced **shop** in `shop`"
+    failed = replace(changed, ending=Ending.FAILED)
+    assert change_words(failed, says_where=True) == "<@111> tried to sync **shop** in `shop`: it failed"
 
 
 def test_an_app_or_a_namespace_names_a_change_without_a_thing():
