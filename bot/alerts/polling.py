@@ -117,6 +117,8 @@ class Poll:
     def status(self) -> StatusLine:
         """How the Alertmanager is, as of the last time that it was asked."""
         name, heard = f"Alertmanager {self._source}", self._heard
+        if isinstance(heard, Unreachable) and heard.is_uninvited:
+            return StatusLine(name, ok=True, text=heard.why)
         if isinstance(heard, Unreachable):
             since = self._memory.fails_since if self._memory is not None else None
             return StatusLine(name, ok=False, text=heard.why, since=since)
@@ -144,7 +146,8 @@ class Poll:
                 await self._follow(tx, self._source, silences, taken_at=asked_at)
             await self._note_health(tx, heard, memory)
         self._memory, self._heard = memory, heard
-        metrics.BACKEND_UP.labels(backend_of(self._source)).set(isinstance(heard, Snapshot))
+        if not (isinstance(heard, Unreachable) and heard.is_uninvited):
+            metrics.BACKEND_UP.labels(backend_of(self._source)).set(isinstance(heard, Snapshot))
 
     async def _remembered(self) -> Memory:
         async with self._database.reading() as tx:
@@ -264,7 +267,10 @@ class Poll:
     async def _note_health(self, tx: Transaction, heard: Snapshot | Unreachable, memory: Memory) -> None:
         """Tell operators once that it does not answer, and once that it does again."""
         down_since = await find_fact(tx, self._down_fact)
-        if isinstance(heard, Unreachable):
+        if isinstance(heard, Unreachable) and heard.is_uninvited:
+            if self._heard is None:
+                log.info("grafana_not_asked", source=self._source, why=heard.why)
+        elif isinstance(heard, Unreachable):
             if down_since is None and memory.failures >= POLLS_TO_LOSE_SIGHT:
                 log.warning("alertmanager_unreachable", source=self._source, why=heard.why)
                 since = memory.fails_since or heard.at

@@ -7,16 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from bot.alerts.card import state_word
 from bot.alerts.model import IncidentNumber, State
+from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.polling import Poll, Polling
 from bot.alerts.showing import REMIND
 from bot.core.tasks import running
 from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import OPERATORS, Rooms, a_route, open_rooms
-from tests.support.peers import a_posted_alert, a_running_peer
+from tests.support.peers import a_posted_alert, a_running_peer, served
 from tests.support.people import a_person
 from tests.support.running import free_port
 from tests.support.silencing import Silencing, delivered
@@ -240,6 +242,21 @@ async def test_while_nobody_answers_it_is_unknown_and_told_once(tmp_path, watch)
                 assert (await ours.first()).unknown_since is None
                 assert ours.poll.status.ok
                 assert ours.told == ["An Alertmanager does not answer", "An Alertmanager answers again"]
+
+
+async def test_a_grafana_without_a_token_is_one_line_in_the_status_and_no_notice(watch):
+    async def refuse(_request):
+        return web.Response(status=401)
+
+    async with served(refuse) as url, watch(url) as ours:
+        settings = AlertmanagerSettings.model_validate({"name": "main", "urls": [url], "kind": "grafana"})
+        ours.poll.cluster = AlertmanagerCluster(settings, ours.silencing.session, ours.rooms.clock)
+        await ours.look(6)
+        assert ours.told == []
+        assert (ours.poll.status.ok, ours.poll.status.text) == (
+            True,
+            "Grafana main is not asked: it wants a `token`, and none is configured.",
+        )
 
 
 class Interrupted:

@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from tests.support.alertmanager import find_program
 from tests.support.running import free_port
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 CONFIG = """
 global: {resolve_timeout: 5m}
@@ -114,3 +117,18 @@ def a_posted_alert(
         "generatorURL": "http://prometheus.example.org/graph?g0.expr=up",
     }
     return made if until is None else {**made, "endsAt": until.isoformat()}
+
+
+@contextlib.asynccontextmanager
+async def served(handler: Handler) -> AsyncIterator[str]:
+    """Serve a badly behaved Alertmanager on loopback."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+    finally:
+        await runner.cleanup()

@@ -5,7 +5,7 @@ Grafana (`/api/alertmanager/grafana`).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
@@ -68,6 +68,10 @@ _SAID = (
 T = TypeVar("T")
 
 
+class UninvitedError(BrokenError):
+    """A Grafana wants a token, and we were given none: its alerts are taken, and it is not asked."""
+
+
 class AlertmanagerCluster:
     """One configured Alertmanager."""
 
@@ -84,8 +88,9 @@ class AlertmanagerCluster:
         views = tuple(view for view in seen if isinstance(view, PeerView))
         if views:
             return Snapshot(taken_at=taken_at, views=views, missing=len(seen) - len(views))
-        why = next(str(failure) for failure in seen if isinstance(failure, MachineError))
-        return Unreachable(taken_at, why)
+        failures = [failure for failure in seen if isinstance(failure, MachineError)]
+        is_uninvited = all(isinstance(failure, UninvitedError) for failure in failures)
+        return Unreachable(taken_at, str(failures[0]), is_uninvited)
 
     async def look_at_groups(self, snapshot: Snapshot) -> Snapshot:
         """Add how the alerts are grouped; a snapshot stays as it is where a peer has stopped answering."""
@@ -246,7 +251,7 @@ class _Peer:
                 self._session.request(
                     method,
                     self._base + path,
-                    headers=_credentials(self._settings),
+                    headers=self._settings.request_headers,
                     allow_redirects=method == "GET",
                     **request,
                 ) as response,
@@ -277,6 +282,12 @@ class _Peer:
         if status in _REFUSED:
             why = next((ours for theirs, ours in _SAID if theirs in said.lower()), f"it answers {status}")
             raise InvalidError(f"Alertmanager {name} refuses this: {why}.")
+        if (
+            status in _CLOSED_TO_US
+            and self._settings.kind == "grafana"
+            and not self._settings.has_credentials
+        ):
+            raise UninvitedError(f"Grafana {name} is not asked: it wants a `token`, and none is configured.")
         if status in _CLOSED_TO_US:
             raise BrokenError(f"Alertmanager {name} refuses our credentials.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -300,12 +311,3 @@ def _silence(silence_id: str) -> str:
 
 def _no_such_silence(name: str) -> NotFoundError:
     return NotFoundError(f"Alertmanager {name} knows no such silence (any more).")
-
-
-def _credentials(settings: AlertmanagerSettings) -> Mapping[str, str]:
-    if settings.token is not None:
-        return {"Authorization": f"Bearer {settings.token.get_secret_value()}"}
-    if settings.basic is not None:
-        password = settings.basic.password.get_secret_value()
-        return {"Authorization": aiohttp.encode_basic_auth(settings.basic.username, password)}
-    return {}

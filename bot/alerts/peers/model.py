@@ -121,6 +121,8 @@ class Unreachable:
     at: datetime
     why: str
     """A sentence for a person."""
+    is_uninvited: bool = False
+    """Whether it asks who we are, and we were given nothing to say: nobody expects us to ask it."""
 
 
 class SilenceState(StrEnum):

@@ -1,5 +1,7 @@
 """What can be configured about those who send alerts and are asked what is true."""
 
+from base64 import b64encode
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -12,6 +14,10 @@ _GRAFANAS_OWN = "/api/alertmanager/grafana"
 
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,100}$")]
 """The name of an HTTP header."""
+
+
+Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!_.*'()-]{1,150}$")]
+"""The id of a tenant, as Mimir allows it."""
 
 
 class BasicAuthSettings(Section):
@@ -38,6 +44,8 @@ class AlertmanagerSettings(Section):
     """A bearer token, where something in front of it asks for one."""
     basic: BasicAuthSettings | None = None
     """User and password, where something in front of it asks for them."""
+    tenant: Tenant | None = None
+    """The tenant of a Mimir or Cortex, sent as `X-Scope-OrgID`."""
     external_url: HttpUrl | None = None
     """The address that links lead people to; without it the one that Alertmanager itself names."""
     hmac_secret: Annotated[Secret | None, FileTwin()] = None
@@ -63,6 +71,30 @@ class AlertmanagerSettings(Section):
         elif self.kind != "grafana":
             raise ValueError("expected hmac_secret only with kind: grafana, for Alertmanager does not sign")
         return self
+
+    @model_validator(mode="after")
+    def _has_tenants(self) -> "AlertmanagerSettings":
+        if self.tenant is not None and self.kind == "grafana":
+            raise ValueError("expected tenant only with kind: alertmanager, for Grafana has organisations")
+        return self
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether we have something to show to whoever asks who we are."""
+        return self.token is not None or self.basic is not None
+
+    @property
+    def request_headers(self) -> Mapping[str, str]:
+        """The headers of every request: who we are, and for which tenant."""
+        headers: dict[str, str] = {}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token.get_secret_value()}"
+        elif self.basic is not None:
+            pair = f"{self.basic.username}:{self.basic.password.get_secret_value()}"
+            headers["Authorization"] = f"Basic {b64encode(pair.encode()).decode()}"
+        if self.tenant is not None:
+            headers["X-Scope-OrgID"] = self.tenant
+        return headers
 
     @property
     def api_urls(self) -> tuple[str, ...]:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +19,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
 from bot.core.matchers import parse_matchers
 from tests.support.alerts import an_alert, an_incident
-from tests.support.peers import CONFIG, a_posted_alert, a_running_peer
+from tests.support.peers import CONFIG, a_posted_alert, a_running_peer, served
 from tests.support.running import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,21 +51,6 @@ def cluster(session):
         return AlertmanagerCluster(configured, session, SystemClock())
 
     return make
-
-
-@asynccontextmanager
-async def served(handler: Handler):
-    """Serve a badly behaved Alertmanager on loopback."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
-    finally:
-        await runner.cleanup()
 
 
 def answering(status: int, body: object = None, by_name: Mapping[str, object] | None = None) -> Handler:
@@ -356,6 +340,34 @@ async def test_credentials_and_prefix_are_sent(cluster, settings, header):
     async with served(note) as url:
         await cluster(f"{url}/api/alertmanager/grafana", **settings).list_alerts()
     assert asked == [("/api/alertmanager/grafana/api/v2/alerts", header)]
+
+
+async def test_the_tenant_of_a_mimir_is_named(cluster):
+    asked = []
+
+    async def note(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("X-Scope-OrgID"))
+        return web.json_response([])
+
+    async with served(note) as url:
+        await cluster(f"{url}/alertmanager", tenant="team-a").list_alerts()
+        await cluster(f"{url}/alertmanager").list_alerts()
+    assert asked == ["team-a", None]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_uninvited"),
+    [
+        ({"kind": "grafana"}, True),
+        ({"kind": "grafana", "token": "example-token"}, False),
+        ({"kind": "alertmanager"}, False),
+    ],
+)
+async def test_a_grafana_that_we_have_no_token_for_is_not_expected_to_answer(cluster, settings, is_uninvited):
+    async with served(answering(401, {})) as url:
+        seen = await cluster(url, **settings).look()
+    assert isinstance(seen, Unreachable)
+    assert seen.is_uninvited is is_uninvited
 
 
 async def test_a_grafana_is_asked_below_its_prefix_though_its_own_address_is_configured(cluster):
