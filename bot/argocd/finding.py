@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
-from bot.argocd.model import WORKLOAD_KINDS, Application
+from bot.argocd.model import WORKLOAD_KINDS, Application, Workload
 from bot.kube.model import ObjectKey
 
 _INSTANCE_LABELS: Final = (
@@ -26,7 +26,7 @@ _RELEASE_LABELS: Final = (
 """These often do, but may be the name of a chart's release."""
 _ARGO_LABELS: Final = frozenset({"dest_server", "dest_namespace", "autosync_enabled", "sync_status"})
 """Of Argo CD's own metrics, whose `name` is an Application."""
-_KIND_LABELS: Final[Mapping[str, str]] = {kind.lower(): kind for kind in sorted(WORKLOAD_KINDS)}
+_KIND_LABELS: Final[Mapping[str, str]] = {kind.lower(): kind for kind in WORKLOAD_KINDS}
 
 # The letters that Kubernetes makes up names from; a pod's last part has five of them.
 _MADE_UP: Final = "[bcdfghjklmnpqrstvwxz2456789]"
@@ -119,8 +119,8 @@ def _released(labels: Mapping[str, str], beside: Iterable[Application]) -> list[
 
 def _owning(labels: Mapping[str, str], namespace: str, beside: Iterable[Application]) -> list[Application]:
     for kind, name in _workloads(labels):
-        wanted = f"{kind}/{namespace}/{name}"
-        found = [each for each in beside if wanted in each.packed_workloads.split("\n")]
+        workload = Workload(kind, namespace, name)
+        found = [each for each in beside if each.owns(workload)]
         if found:
             return found
     return []

@@ -21,7 +21,7 @@ from bot.kube.model import ObjectKey
 
 OPERATION_ID: Final = "the-machine/id"
 """The name under which our operation's id stands in the information of a sync."""
-WORKLOAD_KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "CronJob"})
+WORKLOAD_KINDS: Final = ("Deployment", "StatefulSet", "DaemonSet", "CronJob")
 """What an alert names and an Application owns; their pods and jobs are found through them."""
 
 
@@ -282,9 +282,13 @@ class Application:
     @property
     def workloads(self) -> Iterator[Workload]:
         """What it owns that runs pods."""
-        for line in self.packed_workloads.splitlines():
+        for line in self.packed_workloads.split():
             kind, namespace, name = line.split("/")
-            yield Workload(kind, namespace, name)
+            yield Workload(WORKLOAD_KINDS[int(kind)], namespace, name)
+
+    def owns(self, workload: Workload) -> bool:
+        """Tell whether it owns this, as far as is kept."""
+        return pack_workloads((workload,)) in self.packed_workloads.split()
 
     @property
     def revision(self) -> str:
@@ -303,8 +307,14 @@ class Application:
 
 
 def pack_workloads(workloads: Iterable[Workload]) -> str:
-    """Return workloads as `Application` keeps them. No part of a name has a slash or a line's end in it."""
-    return "\n".join("/".join(workload) for workload in workloads)
+    """Return workloads as `Application` keeps them: the place of the kind stands for it.
+
+    No part of a name has a slash or white space in it.
+    """
+    return "\n".join(
+        f"{WORKLOAD_KINDS.index(workload.kind)}/{workload.namespace}/{workload.name}"
+        for workload in workloads
+    )
 
 
 def access_targets(application: Application, labels: Mapping[str, str] | None = None) -> tuple[str, ...]:

@@ -44,6 +44,9 @@ from bot.kube.model import Json, ObjectKey
 
 APPLICATION: Final = ("argoproj.io", "Application")
 
+_OUT_OF_SYNC: Final = SyncStatus.OUT_OF_SYNC.value
+_SET: Final = "ApplicationSet"
+_INTERESTING: Final = frozenset({*WORKLOAD_KINDS, APPLICATION[1], _SET})
 _LONGEST_MESSAGE: Final = 240
 _MOST_CONDITIONS: Final = 4
 _MOST_IMAGES: Final = 4
@@ -52,8 +55,6 @@ _MOST_NAMES: Final = 5
 _MOST_WORKLOADS: Final = 64
 _PROMOTION: Final = "kargo.akuity.io/promotion"
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]*@")
-_WORKLOAD_GROUPS: Final = frozenset({"apps", "batch"})
-_ODD_NAME: Final = re.compile(r"[/\s]|^$")
 
 _SYNC: Final[Mapping[str, SyncStatus]] = {status.value: status for status in SyncStatus}
 _HEALTH: Final[Mapping[str, HealthStatus]] = {status.value: status for status in HealthStatus}
@@ -157,23 +158,28 @@ class _Resources:
         self.out_of_sync = 0
         self.to_prune = 0
         for raw in resources:
-            group, kind = text(raw.get("group")), text(raw.get("kind"))
-            if kind in WORKLOAD_KINDS and group in _WORKLOAD_GROUPS:
-                self._add_workload(raw)
-            elif group == APPLICATION[0]:
-                self._add_child(owner, kind, raw)
-            if raw.get("status") == SyncStatus.OUT_OF_SYNC.value:
+            kind = raw.get("kind")
+            if isinstance(kind, str) and kind in _INTERESTING:
+                self._add_interesting(owner, kind, raw)
+            if raw.get("status") == _OUT_OF_SYNC:
                 self._add_difference(raw)
 
-    def _add_workload(self, raw: Mapping[str, Any]) -> None:
-        parts = [text(raw.get(part)) for part in ("kind", "namespace", "name")]
-        if len(self.workloads) < _MOST_WORKLOADS and not any(_ODD_NAME.search(part) for part in parts):
-            self.workloads.append(Workload(*parts))
+    def _add_interesting(self, owner: ObjectKey, kind: str, raw: Mapping[str, Any]) -> None:
+        group = raw.get("group")
+        if group == APPLICATION[0]:
+            self._add_child(owner, kind, raw)
+        elif kind in WORKLOAD_KINDS and group in ("apps", "batch") and len(self.workloads) < _MOST_WORKLOADS:
+            self._add_workload(kind, text(raw.get("namespace")), text(raw.get("name")))
+
+    def _add_workload(self, kind: str, namespace: str, name: str) -> None:
+        written = f"{namespace}/{name}"
+        if namespace and name and written.count("/") == 1 and len(written.split()) == 1:
+            self.workloads.append(Workload(kind, namespace, name))
 
     def _add_child(self, owner: ObjectKey, kind: str, raw: Mapping[str, Any]) -> None:
         namespace, name = intern(text(raw.get("namespace"))) or owner.namespace, text(raw.get("name"))
         child = Child(ObjectKey(namespace, name), number(raw.get("syncWave")))
-        if kind == "ApplicationSet" and name:
+        if kind == _SET and name:
             self.child_sets.append(child)
         elif kind == APPLICATION[1] and name and child.key != owner:
             self.children.append(child)
@@ -423,7 +429,7 @@ def _read_auto_sync(spec: Mapping[str, Any]) -> AutoSync:
 
 def _owner(metadata: Mapping[str, Any]) -> str:
     for owner in objects(metadata.get("ownerReferences")):
-        if owner.get("kind") == "ApplicationSet" and owner.get("controller") is True:
+        if owner.get("kind") == _SET and owner.get("controller") is True:
             return intern(text(owner.get("name")))
     return ""
 

@@ -181,6 +181,7 @@ def test_sets_of_applications_are_children_of_another_kind():
             "monitoring", kind="ApplicationSet", group="argoproj.io", namespace="argocd", syncWave=5
         ),
         a_raw_resource("web", kind="Rollout", group="argoproj.io"),
+        a_raw_resource("web", kind="ApplicationSet", group="apps"),
     ]
     application = read_application(a_raw_application(status={"resources": resources}))
     assert application.child_sets == (Child(ObjectKey("argocd", "monitoring"), 5),)
