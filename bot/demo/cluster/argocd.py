@@ -4,6 +4,7 @@ What it deploys is made up: `repositories` say what each commit wants to run and
 how that behaves. Tests step it; the demo runs its loop.
 """
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -28,6 +29,7 @@ from bot.demo.cluster.world import World
 
 PASS = timedelta(seconds=2)
 """The least that passes between two waves of a real one."""
+_AT_A_TIME = 10
 
 
 class ArgoController:
@@ -62,8 +64,12 @@ class ArgoController:
 
     async def step(self) -> timedelta:
         """Make one pass over every Application and every set; returns how long to rest."""
-        for app in self._cluster.objects("Application"):
-            self.step_one(app["metadata"]["namespace"], app["metadata"]["name"])
+        for place, app in enumerate(self._cluster.objects("Application")):
+            if place % _AT_A_TIME == 0:
+                # Whoever shares the event loop must not wait for all of them.
+                await asyncio.sleep(0)
+            if self._cluster.find("Application", app["metadata"]["namespace"], app["metadata"]["name"]):
+                self.step_one(app["metadata"]["namespace"], app["metadata"]["name"])
         for owner in self._cluster.objects("ApplicationSet"):
             self._reconcile_set(owner)
         return self._pace
@@ -86,13 +92,17 @@ class ArgoController:
             self._operator.advance(key, app)
 
     @contextmanager
-    def pass_in_flight(self, namespace: str, name: str) -> Iterator[None]:
-        """Make one pass of a sync that has read the Application before the body, and writes after it."""
+    def pass_in_flight(self, namespace: str, name: str, *, reads_again: bool = False) -> Iterator[None]:
+        """Make one pass of a sync that has read the Application before the body, and writes after it.
+
+        A real one reads again before it writes that it runs; what happens after
+        that, it does not see.
+        """
         key = Key(namespace, name)
         app = self._cluster.get("Application", *key)
         state = self._operator.begin(key, app)
         yield
-        self._world.write_state(key, app, state)
+        self._operator.end(key, app, state, reads_again=reads_again)
 
     def loop(self) -> Loop:
         """Return what runs it in the demo."""

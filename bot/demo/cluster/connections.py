@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from aiohttp import web
@@ -84,7 +84,9 @@ class OpenWatch:
             return self._response
         ending = asyncio.get_running_loop().call_later(seconds, self._watch.end)
         try:
-            await self._tell(fault)
+            # Whoever watched may be gone by the next line.
+            with suppress(ConnectionResetError):
+                await self._tell(fault)
         finally:
             ending.cancel()
         return self._response

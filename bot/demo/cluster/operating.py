@@ -26,9 +26,12 @@ class Operator:
 
     def advance(self, key: Key, app: Json) -> None:
         """Make one pass of the operation of an Application."""
-        state = self.begin(key, app)
-        if state["phase"] == RUNNING and self._is_terminating(key):
-            # It may have been terminated meanwhile; the next pass cleans up.
+        self.end(key, app, self.begin(key, app), reads_again=True)
+
+    def end(self, key: Key, app: Json, state: Json, *, reads_again: bool) -> None:
+        """Write what a pass came to; only who reads again notices a termination meanwhile."""
+        if reads_again and state["phase"] == RUNNING and self._is_terminating(key):
+            # The next pass cleans up.
             state |= {"phase": TERMINATING, "message": "operation is terminating"}
         self._world.write_state(key, app, state)
         if state["phase"] in OVER:

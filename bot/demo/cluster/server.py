@@ -52,7 +52,7 @@ class ApiServer(Objects):
         schemas: Schemas | None = None,
         kinds: Iterable[Kind] = (*BUILT_IN, *ARGO_CD),
         port: int = 0,
-        remembered: int = 10_000,
+        remembered: int = 2_000,
         bookmark_seconds: float = 60.0,
         kept_requests: int = 10_000,
     ) -> None:

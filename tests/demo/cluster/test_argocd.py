@@ -409,6 +409,17 @@ async def test_a_pass_in_flight_can_write_running_over_a_termination(stage):
     assert stage.state["phase"] == "Running"
 
 
+async def test_a_pass_that_reads_again_notices_a_termination(stage):
+    stage.commit(Piece(kind="ConfigMap", name="a", wave=-1), WEB)
+    stage.put()
+    stage.sync()
+    with stage.controller.pass_in_flight(*NAME, reads_again=True):
+        stage.ask({"status": {"operationState": {"phase": "Terminating"}}})
+    assert (stage.state["phase"], stage.state["message"]) == ("Terminating", "operation is terminating")
+    await stage.step()
+    assert stage.state["message"] == "Operation terminated"
+
+
 async def test_a_pass_in_flight_leaves_a_corpse_where_the_operation_was_discarded(stage):
     stage.commit(Piece(kind="ConfigMap", name="a", wave=-1), WEB)
     stage.put()
@@ -521,6 +532,68 @@ async def test_an_application_without_a_controller_is_never_picked_up(shop):
     shop.controller.ignored.clear()
     await shop.until_over()
     assert shop.state["phase"] == "Succeeded"
+
+
+async def test_pruning_goes_from_the_last_wave_to_the_first(stage):
+    early, late = (
+        Piece(kind="Deployment", name=name, wave=wave) for name, wave in (("early", 1), ("late", 2))
+    )
+    stage.commit(early, late)
+    stage.put()
+    stage.sync()
+    await stage.until_over()
+    stage.commit(CONFIG)
+    stage.sync(prune=True)
+    await stage.step()
+    assert stage.results == {"config": ("Synced", "Running")}
+    await stage.until_over()
+    assert list(stage.results) == ["config", "late", "early"]
+
+
+async def test_pruning_can_be_last(stage):
+    stage.commit(Piece(kind="Deployment", name="old", wave=-5))
+    stage.put()
+    stage.sync()
+    await stage.until_over()
+    stage.commit(CONFIG, Piece(kind="Deployment", name="web", wave=3))
+    stage.sync(prune=True, syncOptions=["PruneLast=true"])
+    await stage.until_over()
+    assert list(stage.results) == ["config", "web", "old"]
+
+
+async def test_a_dry_run_tells_what_would_be_pruned(shop):
+    shop.sync()
+    await shop.until_over()
+    shop.commit(WEB)
+    shop.sync(dryRun=True, prune=True)
+    await shop.until_over()
+    assert shop.results["config"] == ("Pruned", "Succeeded")
+    assert len(shop.controller.running(*NAME).resources) == 2
+
+
+async def test_an_operation_that_does_nothing_is_an_error(shop):
+    shop.ask({"operation": {"initiatedBy": {"username": "ada"}}})
+    await shop.until_over()
+    assert (shop.state["phase"], shop.state["message"]) == (
+        "Error",
+        "Invalid operation request: no operation specified",
+    )
+
+
+async def test_a_sync_from_a_repository_that_is_away_is_an_error(shop):
+    shop.controller.repositories.unreachable.add(REPO)
+    shop.sync()
+    await shop.until_over()
+    assert (shop.state["phase"], "not reachable" in shop.state["message"]) == ("Error", True)
+
+
+async def test_an_automatic_sync_minds_windows(stage):
+    stage.commit(WEB)
+    stage.cluster.put("AppProject", a_project(windows=[a_window("deny", timeZone="Nowhere/Land")]))
+    stage.put(automated={})
+    await stage.step(3)
+    assert "operation" not in stage.app
+    assert "operationState" not in stage.app["status"]
 
 
 async def test_an_unknown_revision_is_an_error(shop):
