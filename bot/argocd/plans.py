@@ -89,6 +89,7 @@ def plan_sync(
         details_action=STATUS_ACTION,
         min_approvals=min_approvals,
         changes=not asked.dry_run,
+        noted=_noted(_running(application), _wanted(application, asked)),
     )
 
 
@@ -136,6 +137,7 @@ def plan_rollback(
         cancel_action=TERMINATE_ACTION,
         details_action=STATUS_ACTION,
         min_approvals=min_approvals,
+        noted=_noted(_running(application), entry.revisions),
     )
 
 
@@ -239,12 +241,22 @@ def _running(application: Application) -> tuple[str, ...]:
     return application.deployed.revisions if application.deployed is not None else ()
 
 
-def _revision_lines(detail: ApplicationDetail, asked: Asked, commits: Commits) -> list[str]:
-    application = detail.application
-    wanted = tuple(
+def _wanted(application: Application, asked: Asked) -> tuple[str, ...]:
+    return tuple(
         each or known for each, known in _side_by_side(asked.revisions, application.revisions, default="")
     )
-    lines = _moves(_running(application), wanted, application.sources, commits)
+
+
+def _noted(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
+    """Return the first revision that moves, or the first one, for the journal."""
+    moves = [(old, new) for old, new in _side_by_side(before, after, default="") if new]
+    old, new = next((move for move in moves if move[0] != move[1]), moves[0] if moves else ("", ""))
+    return {name: revision for name, revision in (("from", old), ("to", new)) if revision}
+
+
+def _revision_lines(detail: ApplicationDetail, asked: Asked, commits: Commits) -> list[str]:
+    application = detail.application
+    lines = _moves(_running(application), _wanted(application, asked), application.sources, commits)
     if application.reconciled_at is not None and not any(asked.revisions):
         lines.append(f"-# compared {timestamp(application.reconciled_at)}")
     return lines

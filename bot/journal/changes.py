@@ -1,7 +1,8 @@
 """What changed: entries of the journal, put together for somebody who looks for a cause.
 
-An operation writes several entries; to such a reader they are one change, told by
-who asked for it, what it did and how it ended. Pure; the words are in `words.py`.
+An operation writes several entries; to such a reader they are one change of each thing
+that it changed, told by who asked for it, what it did and how it ended. Pure; the
+words are in `words.py`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,41 +85,41 @@ def card_of(changed: Changed) -> tuple[str, str] | None:
 def changes_of(found: Sequence[Recorded], steps: Iterable[Recorded] = ()) -> list[Changed]:
     """Put entries together; `found` are changes, newest first, `steps` all entries of their operations.
 
-    What was found stays in its order; an operation stands where its newest change stood.
+    What was found stays in its order; what an operation changed stands where it was last said.
     """
     by_operation: dict[str, list[Recorded]] = {}
     for step in sorted(steps, key=lambda step: step.id):
         if step.entry.operation is not None and step.entry.outcome is not Outcome.REFUSED:
             by_operation.setdefault(step.entry.operation, []).append(step)
     changes: list[Changed] = []
-    told: set[str] = set()
+    told: set[tuple[str, str]] = set()
     for recorded in found:
-        operation = recorded.entry.operation
+        operation, target = recorded.entry.operation, recorded.entry.target
         if operation is None:
             changes.append(_changed(recorded, [recorded]))
-        elif operation not in told:
-            told.add(operation)
+        elif (operation, target) not in told:
+            told.add((operation, target))
             changes.append(_changed(recorded, by_operation.get(operation, [recorded])))
     return changes
 
 
 def _changed(newest: Recorded, steps: Sequence[Recorded]) -> Changed:
-    first = next((step for step in steps if step.entry.change), newest).entry
+    entry = newest.entry
+    own = [step for step in steps if step.entry.target == entry.target]
     detail: dict[str, Scalar] = {}
-    for step in steps:
-        if step.entry.change:
-            detail |= step.entry.detail
+    for step in own:
+        detail |= step.entry.detail
     return Changed(
         at=newest.at,
-        actor=next((step.entry.actor for step in steps if step.entry.actor.is_person), first.actor),
-        action=first.action,
-        target=first.target,
+        actor=next((step.entry.actor for step in steps if step.entry.actor.is_person), entry.actor),
+        action=next((step.entry.action for step in own if step.entry.change), entry.action),
+        target=entry.target,
         detail=detail,
-        ending=_ending(steps),
-        namespace=first.namespace,
-        app=first.app,
-        incident=first.incident,
-        operation=first.operation,
+        ending=_ending(own),
+        namespace=entry.namespace,
+        app=entry.app,
+        incident=entry.incident,
+        operation=entry.operation,
     )
 
 

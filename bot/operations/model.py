@@ -88,6 +88,8 @@ class Plan:
     """For the journal: where it changes something."""
     app: str | None = None
     """For the journal: `<namespace>/<name>` of the Application."""
+    noted: Mapping[str, str] = field(default_factory=dict)
+    """For the journal, plain: `from` and `to`, which the words of a change are made of."""
     url: str | None = None
     """Opens it in the other system."""
     cancel_label: str = "Cancel"

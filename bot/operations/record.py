@@ -62,7 +62,7 @@ class Recorder:
 
 def entry_of(before: Operation, after: Operation, *, by: Actor) -> Entry:
     """Return the entry of a change of state; how it ended is said of the one who asked for it."""
-    detail = {"state": after.state.value, "title": after.plan.title}
+    detail = {**after.plan.noted, "state": after.state.value, "title": after.plan.title}
     if after.approvals:
         detail["approved_by"] = ", ".join(each.by.name for each in after.approvals)
     return an_entry(

@@ -40,9 +40,9 @@ def test_entries_of_no_operation_are_a_change_each():
 def test_an_operation_is_one_change_by_the_one_who_asked():
     (change,) = told(
         a_step("requested", by=ADA),
-        a_step("waiting", by=BEN),
-        a_step("started", change=True, target="app:argocd/shop", detail={"from": "a", "to": "b"}),
-        a_step("succeeded", change=True, detail={"to": "c"}),
+        a_step("waiting", by=BEN, target="app:argocd/shop", detail={"from": "a"}),
+        a_step("started", change=True, target="app:argocd/shop", detail={"to": "b"}),
+        a_step("succeeded", change=True, target="app:argocd/shop", detail={"to": "c"}),
     )
     assert change.actor == ADA
     assert change.at == NOON + timedelta(minutes=3)
@@ -75,6 +75,20 @@ def test_an_operation_whose_beginning_is_not_known_is_still_told():
     step = a_step("succeeded", by=ADA, change=True)
     (change,) = changes_of(recorded(step), [])
     assert (change.actor, change.ending) == (ADA, Ending.DONE)
+
+
+def test_each_thing_that_an_operation_changed_is_a_change():
+    part = {"operation": "op", "change": True, "by": ADA}
+    changes = told(
+        a_step("started", by=ADA, target="app:argocd/root"),
+        an_entry("argocd:sync", target="app:argocd/one", **part),
+        an_entry("argocd:sync", target="app:argocd/two", detail={"state": "failed"}, **part),
+        a_step("failed", target="app:argocd/root", outcome=Outcome.FAILED),
+    )
+    assert [(change.target, change.ending) for change in changes] == [
+        ("app:argocd/two", Ending.FAILED),
+        ("app:argocd/one", Ending.DONE),
+    ]
 
 
 def test_changes_stay_in_their_order():
