@@ -517,15 +517,15 @@ async def discovery_tells_what_is_installed(api: Api) -> None:
 async def an_unknown_field_is_pruned_with_a_warning_or_refused(api: Api) -> None:
     """Needs the schemas."""
     await create(api, "shop")
-    misspelt = {"spec": {"projet": "prod"}}
+    misspelt = {"spec": {"unheard": "prod"}}
     reply = await api.merge(api.apps("shop"), misspelt)
-    assert (reply.status, reply.headers["Warning"]) == (200, '299 - "unknown field \\"spec.projet\\""')
-    assert "projet" not in reply.json["spec"]
+    assert (reply.status, reply.headers["Warning"]) == (200, '299 - "unknown field \\"spec.unheard\\""')
+    assert "unheard" not in reply.json["spec"]
     reply = await api.merge(api.apps("shop"), misspelt, fieldValidation="Strict")
     assert (reply.status, reply.json["reason"]) == (422, "Invalid")
-    assert 'unknown field "spec.projet"' in reply.message
+    assert 'unknown field "spec.unheard"' in reply.message
     body = an_application("other")
-    body["spec"]["projet"] = "prod"
+    body["spec"]["unheard"] = "prod"
     reply = await api.create(api.apps(), body, fieldValidation="Strict")
     assert (reply.status, reply.json["reason"]) == (400, "BadRequest")
 
