@@ -7,12 +7,16 @@ from bot.alerts.model import IncidentNumber
 from bot.alerts.settings import RetentionSettings
 from bot.cards import store as cards_store
 from bot.cards.threads import store as threads_store
+from bot.core.errors import NotFoundError
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, head_key
 from bot.journal.model import find_posted_heads
 from bot.journal.service import list_vanished
 from bot.journal.store import list_unposted
+from bot.operations.model import State
+from bot.operations.sources import OPERATION
 from tests.support.alerting import ALERTS, CRITICAL, OPERATORS, a_policy, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
+from tests.support.operating import GITOPS, Operating, a_plan
 from tests.support.people import a_person
 
 ADA = a_person("Ada", roles=[OPERATORS])
@@ -101,3 +105,21 @@ async def test_the_posted_message_holds_the_line_that_is_read_back(rooms, housek
     rendered = await HeadCards().render(head_key(head), CRITICAL)
     texts = [item.content for item in rendered.view.walk_children() if hasattr(item, "content")]
     assert list(find_posted_heads("\n".join(texts))) == [head]
+
+
+async def test_operations_are_forgotten_with_their_cards_unless_they_still_run(rooms, housekeeping):
+    world = Operating(rooms.database, clock=rooms.clock)
+    over, runs = await world.started(), await world.started(a_plan(subject="app:argocd/cart"))
+    dropped = await world.propose()
+    world.system.show(over, State.SUCCEEDED)
+    await world.later()
+    for name in (over, runs):
+        await agree(rooms, OPERATION, name, GITOPS)
+    rooms.clock.advance(MONTHS)
+    await housekeeping.step()
+
+    assert [each.id for each in await world.operations.list_recent()] == [runs]
+    assert await world.card(over) is None
+    assert (await world.card(runs)).message_id == 7
+    with pytest.raises(NotFoundError):
+        await world.get(dropped)

@@ -10,13 +10,13 @@ from bot.core.actor import Actor
 from bot.core.errors import UnavailableError
 from bot.operations.model import Approval, Operation
 
-LookUp = Callable[[Actor], Awaitable[Actor]]
-"""Returns a person with the roles held now; without any, who is not there any more."""
+LookUp = Callable[[Actor], Awaitable[Actor | None]]
+"""Returns a person with the roles held now; None: not here any more. Raises `UnavailableError`."""
 
 log = structlog.get_logger(__name__)
 
 
-async def as_clicked(actor: Actor) -> Actor:
+async def as_clicked(actor: Actor) -> Actor | None:
     """Take people as they were when they last pressed something."""
     return actor
 
@@ -52,23 +52,28 @@ class Rights:
         people = [await self._as_now(each.by, but) for each in operation.approvals]
         return self._judge(operation, asker, people)
 
-    def _judge(self, operation: Operation, asker: Actor, people: Sequence[Actor]) -> Standing:
+    def _judge(self, operation: Operation, asker: Actor | None, people: Sequence[Actor | None]) -> Standing:
         plan = operation.plan
+        if asker is None:
+            return Standing("Whoever asked is not a member of the server any more.", 0, ())
         decision = self.access.decide(asker, plan.action, plan.targets)
         counted = tuple(
             given
             for given, who in zip(operation.approvals, people, strict=True)
-            if self.access.decide_approval(who, plan.action, plan.targets, requested_by=asker.id).allowed
+            if who is not None
+            and self.access.decide_approval(who, plan.action, plan.targets, requested_by=asker.id).allowed
         )
         return Standing(
-            refusal="" if decision.allowed else decision.missing,
+            refusal="" if decision.allowed else f"{decision.missing}.",
             needed=max(plan.min_approvals, decision.approvals),
             approvals=counted,
         )
 
-    async def _as_now(self, actor: Actor, known: Actor | None) -> Actor:
+    async def _as_now(self, actor: Actor, known: Actor | None) -> Actor | None:
         if known is not None and known.id == actor.id:
             return known
+        if not actor.is_person:
+            return actor
         try:
             return await self._look_up(actor)
         except UnavailableError as error:

@@ -255,6 +255,16 @@ class TestApprovals:
         assert "<@1> may not do this any more" in (await world.get(name)).outcome
         assert system.starts == []
 
+    @pytest.mark.parametrize("leaver", [ADA, BOB])
+    async def test_who_left_before_the_start_agreed_to_nothing(self, world, system, operations, leaver):
+        name = await world.started()
+        await operations.approve(name, by=BOB)
+        world.gone.add(leaver.id)
+        await world.settle()
+
+        assert await world.state(name) is State.CANCELLED
+        assert system.starts == []
+
     async def test_an_approval_does_not_count_once_its_right_was_withdrawn(self, world, operations):
         world.access.use(NEEDS_TWO)
         name = await world.started()
@@ -274,6 +284,15 @@ class TestApprovals:
         await world.settle()
 
         assert await world.state(name) is State.CANCELLED
+        assert system.starts == []
+
+    async def test_an_approver_without_the_right_at_the_start_counts_no_more(self, world, system, operations):
+        name = await world.started()
+        await operations.approve(name, by=BOB)
+        world.roles_now[BOB.id] = frozenset()
+        await world.settle()
+
+        assert "approvals are not enough any more" in (await world.get(name)).outcome
         assert system.starts == []
 
     async def test_anybody_who_may_do_it_can_decline_it(self, world, system, operations):
@@ -478,6 +497,20 @@ class TestCancelling:
         assert await world.state(name) is State.CANCELLED
         assert (await world.entries(name))[-1].actor.name == "Bob"
         assert system.starts == []
+
+    async def test_a_start_that_gets_through_late_is_cancelled_there(self, world, system, operations):
+        system.down = True
+        name = await world.started()
+        await operations.act(name, "cancel", by=BOB)
+        system.down = False
+        await world.later(timedelta(seconds=14))
+        assert await world.state(name) is State.STARTED
+        system.show(name)
+        await world.later(timedelta(seconds=1))
+        await world.later()
+
+        assert system.acts == [(name, "cancel", "Bob")]
+        assert await world.state(name) is State.CANCELLED
 
     async def test_a_start_that_had_got_through_is_cancelled_there(self, world, system, operations):
         system.lose_next_answer = True

@@ -117,6 +117,8 @@ class Operating:
     settings: OperationPolicy = field(default_factory=lambda: OperationPolicy(channel_id=GITOPS))
     roles_now: dict[str, frozenset[str]] = field(default_factory=dict)
     """What roles people hold by now, where these are others."""
+    gone: set[str] = field(default_factory=set)
+    """Who is not a member any more."""
     made: int = 0
 
     def __post_init__(self) -> None:
@@ -147,6 +149,7 @@ class Operating:
             self.access,
             self.settings,
             self.roles_now,
+            self.gone,
             self.made,
         )
 
@@ -190,6 +193,8 @@ class Operating:
         return [each.entry for each in reversed(listed) if name in {None, each.entry.operation}]
 
     async def _look_up(self, actor):
+        if actor.id in self.gone:
+            return None
         roles = self.roles_now.get(actor.id)
         return actor if roles is None else a_person(actor.name, user=actor.id, roles=roles)
 
