@@ -1,11 +1,11 @@
-"""Notes in the journal what a sync of ours changed although it did not go well.
+"""Notes in the journal what a sync of ours changed, where whoever follows operations does not.
 
-An operation that succeeded is noted as a change by whoever follows it. One that
-failed half-way, or left the Application degraded, changed something as well: it
-is what people look for when an alert begins.
+An operation that succeeds is noted as a change by those. One that fails half-way or
+leaves its Application degraded changed something as well, and so does each part of
+the sync of a whole tree: that is what people look for when an alert begins.
 """
 
-from bot.argocd.model import ResultStatus, SyncRun
+from bot.argocd.model import Application, ResultStatus, SyncRun
 from bot.database.engine import Database
 from bot.journal.model import Entry, Filter
 from bot.journal.service import Journal
@@ -16,30 +16,33 @@ _APPLIED = frozenset({ResultStatus.SYNCED, ResultStatus.PRUNED})
 
 
 class Applied:
-    """Writes that down, once for each operation."""
+    """Writes that down, once for each operation and Application."""
 
     def __init__(self, database: Database, journal: Journal) -> None:
         """Take the leading database and the journal."""
         self._database = database
         self._journal = journal
 
-    async def note(self, operation: Operation, run: SyncRun | None, *, words: str) -> None:
-        """Note that a sync which ended otherwise applied something, if it did."""
+    async def note(
+        self, operation: Operation, application: Application, run: SyncRun | None, *, words: str
+    ) -> None:
+        """Note that a sync applied something, if it did; `words` say how it ended."""
         if run is None or run.request.dry_run or not any(each.status in _APPLIED for each in run.results):
             return
-        plan = operation.plan
+        app = str(application.key)
         entry = Entry(
             actor=operation.asked_by,
-            action=plan.action,
-            target=plan.targets[0] if plan.targets else plan.subject,
+            action=operation.plan.action,
+            target=f"app:{app}",
             reason=words,
-            detail={"title": plan.title},
-            namespace=plan.namespace,
-            app=plan.app,
+            detail={"title": operation.plan.title},
+            namespace=application.destination.namespace or None,
+            app=app,
             operation=operation.id,
             change=True,
         )
+        wanted = Filter(operation=operation.id, app=app)
         async with self._database.transaction() as tx:
-            known = await self._journal.list_entries(tx, Filter(operation=operation.id), limit=_MOST_ENTRIES)
+            known = await self._journal.list_entries(tx, wanted, limit=_MOST_ENTRIES)
             if not any(each.entry.change for each in known):
                 await self._journal.append(tx, entry)

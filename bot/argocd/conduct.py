@@ -6,7 +6,7 @@ or after an answer that did not arrive.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -89,109 +89,123 @@ class SyncConductor:
             fresh = await self._argo.read(asked.key)
         except NotFoundError:
             return Progress(state=State.LOST, outcome="The Application does not exist any more.")
-        view = self._view(operation, fresh.detail)
-        if view.stage is Stage.SUPERSEDED and self._may_come_back(operation, fresh.detail):
+        now = self._clock.now()
+        view = see(fresh.detail, operation, operation.memory, now=now)
+        if may_come_back(operation, fresh.detail, view, now=now):
             return Progress(state=State.STARTED, step="discarding", memory=view.memory)
-        view = await self._insist(operation, fresh, view)
+        view = await insist(self._argo, operation, fresh, view)
+        application = fresh.detail.application
         progress = describe_progress(
             view,
-            fresh.detail.application,
+            application,
             dry_run=asked.dry_run,
-            discarded_by_us=discarder(operation) is not None,
-            live=await self._live(fresh.detail.application, view),
+            discarded_by_us=discarded_at(operation) is not None,
+            live=await self._live(application, view),
         )
         if progress.state.is_final and progress.state is not State.SUCCEEDED:
             run = fresh.detail.run if view.stage is not Stage.SUPERSEDED else None
-            await self._applied.note(operation, run, words=progress.outcome)
+            await self._applied.note(operation, application, run, words=progress.outcome)
         return progress
 
     async def act(self, operation: Operation, what: str, *, by: Actor) -> None:
         """End it, take it away, or let it delete what waits for somebody's word."""
         self._guard.check_write()
-        key = read_asked(operation.plan.request).key
-        match what:
-            case _ if what == CANCEL:
-                fresh, done = await self._argo.change(key, lambda fresh: self._end(operation, fresh.detail))
-                reason, words = "OperationTerminated", f"{operation.plan.title}: terminated"
-            case _ if what == DISCARD:
-                fresh, done = await self._argo.change(
-                    key, lambda fresh: self._discard(operation, fresh.detail)
-                )
-                reason, words = "OperationDiscarded", f"{operation.plan.title}: discarded"
-            case _ if what == APPROVE_PRUNING:
-                fresh, done = await self._argo.change(
-                    key, lambda fresh: self._confirm_pruning(operation, fresh.detail)
-                )
-                reason, words = "PruningApproved", f"{operation.plan.title}: pruning approved"
-            case _:
-                raise RefusedError("Nothing of that kind can be asked of a sync.")
+        decisions: Mapping[str, tuple[Callable[[Fresh], Json | None], str, str]] = {
+            CANCEL: (self._ending(operation), "OperationTerminated", "terminated"),
+            DISCARD: (self._discarding(operation), "OperationDiscarded", "discarded"),
+            APPROVE_PRUNING: (self._confirming(operation), "PruningApproved", "pruning approved"),
+        }
+        if what not in decisions:
+            raise RefusedError("Nothing of that kind can be asked of a sync.")
+        decide, reason, words = decisions[what]
+        fresh, done = await self._argo.change(read_asked(operation.plan.request).key, decide)
         if done:
-            await self._argo.tell(fresh.reference, reason=reason, message=words, by=by.name)
+            message = f"{operation.plan.title}: {words}"
+            await self._argo.tell(fresh.reference, reason=reason, message=message, by=by.name)
 
-    def _view(self, operation: Operation, detail: ApplicationDetail) -> SyncView:
-        now = self._clock.now()
-        asked_at = operation.accepted_at or operation.tried_at or operation.started_at or now
-        return follow(detail, operation.id, asked_at=asked_at, memory=operation.memory, now=now)
+    def _ending(self, operation: Operation) -> Callable[[Fresh], Json | None]:
+        def decide(fresh: Fresh) -> Json | None:
+            view = see(fresh.detail, operation, operation.memory, now=self._clock.now())
+            return end_patch(fresh.detail, view)
 
-    def _end(self, operation: Operation, detail: ApplicationDetail) -> Json | None:
-        view = self._view(operation, detail)
-        if view.stage in {Stage.TERMINATING, Stage.TERMINATED} or _is_away(view, detail):
-            return None
-        if view.stage is Stage.ACCEPTED or view.stage.can_discard:
-            return discard_patch(detail)
-        if view.stage.can_terminate:
-            return terminate_patch(detail)
-        raise RefusedError(_why_not_ended(view))
+        return decide
 
-    def _discard(self, operation: Operation, detail: ApplicationDetail) -> Json | None:
-        view = self._view(operation, detail)
-        if _is_away(view, detail):
-            return None
-        if not view.stage.can_discard:
-            raise RefusedError("It goes on by itself by now: nothing is discarded.")
-        return discard_patch(detail)
+    def _discarding(self, operation: Operation) -> Callable[[Fresh], Json | None]:
+        def decide(fresh: Fresh) -> Json | None:
+            view = see(fresh.detail, operation, operation.memory, now=self._clock.now())
+            if _is_away(view, fresh.detail):
+                return None
+            if not view.stage.can_discard:
+                raise ConflictError("It goes on by itself by now: nothing is discarded.")
+            return discard_patch(fresh.detail)
 
-    def _confirm_pruning(self, operation: Operation, detail: ApplicationDetail) -> Json:
-        if self._view(operation, detail).stage is not Stage.WAITING_FOR_CONFIRMATION:
-            raise RefusedError("It does not wait for that any more.")
-        return confirm_pruning_patch(detail, now=self._clock.now())
+        return decide
 
-    def _may_come_back(self, operation: Operation, detail: ApplicationDetail) -> bool:
-        """Tell whether a pass of Argo CD may still write back what was discarded."""
-        at = discarder(operation)
-        if at is None or detail.request is not None or detail.run is not None:
-            return False
-        return self._clock.now() - at < _WATCH_CORPSE
+    def _confirming(self, operation: Operation) -> Callable[[Fresh], Json | None]:
+        def decide(fresh: Fresh) -> Json | None:
+            now = self._clock.now()
+            view = see(fresh.detail, operation, operation.memory, now=now)
+            if view.stage is not Stage.WAITING_FOR_CONFIRMATION:
+                raise ConflictError("It does not wait for that any more.")
+            return confirm_pruning_patch(fresh.detail, now=now)
 
-    async def _insist(self, operation: Operation, fresh: Fresh, view: SyncView) -> SyncView:
-        """Ask again for what a pass of Argo CD that was under way wrote over."""
-        key = fresh.detail.key
-        at = discarder(operation)
-        if at is not None and view.stage is Stage.ORPHANED:
-            await self._try(key, discard_patch(fresh.detail))
-            return view
-        wanted = operation.granted is not None and operation.granted.what == CANCEL
-        tried = number(view.memory.get(_TERMINATIONS))
-        if (
-            not (view.terminate_again or wanted)
-            or not view.stage.can_terminate
-            or tried >= _MOST_TERMINATIONS
-        ):
-            return view
-        await self._try(key, terminate_patch(fresh.detail))
-        return replace(view, memory={**view.memory, _TERMINATIONS: tried + 1})
-
-    async def _try(self, key: Any, body: Json) -> None:
-        try:
-            await self._argo.patch(key, body)
-        except (ConflictError, NotFoundError):
-            return
+        return decide
 
     async def _live(self, application: Application, view: SyncView) -> Mapping[ResourceKey, ResourceHealth]:
         waits = view.stage is Stage.AWAITING_HEALTH or (
             view.wait is not None and view.wait.why is WaitsFor.HEALTH
         )
         return await live_health(self._server, application) if waits else {}
+
+
+def see(
+    detail: ApplicationDetail, operation: Operation, memory: Mapping[str, Any], *, now: datetime
+) -> SyncView:
+    """Return where an operation's sync of an Application is; `memory` is that of the view before."""
+    asked_at = operation.accepted_at or operation.tried_at or operation.started_at or now
+    return follow(detail, operation.id, asked_at=asked_at, memory=memory, now=now)
+
+
+def end_patch(detail: ApplicationDetail, view: SyncView) -> Json | None:
+    """Return what ends a sync of ours, or None: it is ended already.
+
+    Raises:
+        ConflictError: There is nothing left to end.
+    """
+    if view.stage in {Stage.TERMINATING, Stage.TERMINATED} or _is_away(view, detail):
+        return None
+    if view.stage is Stage.ACCEPTED or view.stage.can_discard:
+        return discard_patch(detail)
+    if view.stage.can_terminate:
+        return terminate_patch(detail)
+    raise ConflictError(_why_not_ended(view))
+
+
+def may_come_back(operation: Operation, detail: ApplicationDetail, view: SyncView, *, now: datetime) -> bool:
+    """Tell whether a pass of Argo CD may still write back what was discarded."""
+    at = discarded_at(operation)
+    return at is not None and _is_away(view, detail) and now - at < _WATCH_CORPSE
+
+
+async def insist(argo: ArgoCluster, operation: Operation, fresh: Fresh, view: SyncView) -> SyncView:
+    """Ask again for what a pass of Argo CD that was under way wrote over."""
+    if discarded_at(operation) is not None and view.stage is Stage.ORPHANED:
+        await _try(argo, fresh, discard_patch(fresh.detail))
+        return view
+    wanted = operation.granted is not None and operation.granted.what == CANCEL
+    tried = number(view.memory.get(_TERMINATIONS))
+    is_ignored = (view.terminate_again or wanted) and view.stage.can_terminate
+    if not is_ignored or tried >= _MOST_TERMINATIONS:
+        return view
+    await _try(argo, fresh, terminate_patch(fresh.detail))
+    return replace(view, memory={**view.memory, _TERMINATIONS: tried + 1})
+
+
+async def _try(argo: ArgoCluster, fresh: Fresh, body: Json) -> None:
+    try:
+        await argo.patch(fresh.detail.key, body)
+    except (ConflictError, NotFoundError):
+        return
 
 
 async def begin(
@@ -263,7 +277,7 @@ def holds(detail: ApplicationDetail, operation_id: str) -> bool:
     return asked or (detail.run is not None and detail.run.request.operation == operation_id)
 
 
-def discarder(operation: Operation) -> datetime | None:
+def discarded_at(operation: Operation) -> datetime | None:
     """Return when somebody had it taken away through us, or None."""
     granted = operation.granted
     return granted.at if granted is not None and granted.what in {CANCEL, DISCARD} else None

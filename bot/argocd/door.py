@@ -1,5 +1,6 @@
 """Finds the Application that somebody names, and checks that they may: every use case comes through here."""
 
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
@@ -14,9 +15,10 @@ from bot.core.errors import InvalidError, NotAllowedError, NotFoundError
 from bot.database.engine import Database
 from bot.journal.model import Entry, Outcome
 from bot.journal.service import Journal
-from bot.kube.model import ObjectKey
+from bot.kube.model import NotInstalledError, ObjectKey
 
 _MOST_NAMED: Final = 5
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 
 
 class Door:
@@ -41,41 +43,50 @@ class Door:
     def resolve(self, name: str) -> ObjectKey:
         """Return the Application that is meant by `<namespace>/<name>`, or by a name that only one has.
 
+        It need not exist: one that was created a moment ago may not be known yet.
+
         Raises:
             InvalidError: Several have this name.
-            NotFoundError: None has it; the text says which is nearest.
+            NotFoundError: None can.
         """
         typed = name.strip()
         namespace, _, short = typed.rpartition("/")
         if namespace:
-            return self._known(ObjectKey(namespace, short))
+            return self._possible(ObjectKey(namespace, short))
         found = self.index.find_named(short)
         if len(found) == 1:
             return found[0]
         if found:
             names = ", ".join(code(str(key)) for key in found[:_MOST_NAMED])
             raise InvalidError(f"Several Applications are called {code(short)}: say which, {names}.")
-        return self._known(ObjectKey(self._argo.home, short))
+        return self._possible(ObjectKey(self._argo.home, short))
 
-    def _known(self, key: ObjectKey) -> ObjectKey:
-        watched = self._argo.applications
-        # Until everything is known, whether it exists is asked of the cluster.
-        if not key.name or (watched.has_synced and watched.find(key) is None):
-            raise NotFoundError(f"There is no Application {code(str(key))}.{self._nearest(key)}")
+    def _possible(self, key: ObjectKey) -> ObjectKey:
+        places = self._argo.namespaces
+        if not _NAME.fullmatch(key.name) or (places and key.namespace not in places):
+            raise self._unknown(key)
         return key
 
-    def _nearest(self, key: ObjectKey) -> str:
+    def _unknown(self, key: ObjectKey) -> NotFoundError:
         names = [each.name for each in self._argo.applications.keys()]  # noqa: SIM118 - it is no dict
         close = get_close_matches(key.name, names, n=1)
-        return f" Did you mean {code(close[0])}?" if close else ""
+        nearest = f" Did you mean {code(close[0])}?" if close else ""
+        return NotFoundError(f"There is no Application {code(str(key))}.{nearest}")
 
     async def read(self, name: str, *, by: Actor, action: str) -> Fresh:
         """Return an Application as it is at this moment, for somebody who may do the action to it.
 
         Raises:
+            NotFoundError: There is none; the text says which name is nearest.
             NotAllowedError: They may not.
         """
-        fresh = await self._argo.read(self.resolve(name))
+        key = self.resolve(name)
+        try:
+            fresh = await self._argo.read(key)
+        except NotInstalledError:
+            raise
+        except NotFoundError as error:
+            raise self._unknown(key) from error
         detail = fresh.detail
         await self.allow(
             by, action, access_targets(detail.application, detail.labels), about=detail.application

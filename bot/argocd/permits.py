@@ -68,11 +68,12 @@ class Permits:
         Raises:
             RefusedError: The text says why, and what to do.
         """
-        refused = self._refusal(detail, asked, knowledge)
+        refused = self.refusal(detail, asked, knowledge)
         if refused is not None:
             raise refused.error(more_about(refused))
 
-    def _refusal(self, detail: ApplicationDetail, asked: Asked, knowledge: Knowledge) -> Refused | None:
+    def refusal(self, detail: ApplicationDetail, asked: Asked, knowledge: Knowledge) -> Refused | None:
+        """Say why something must not begin as things are, or None: it may."""
         windows = self._windows(detail.application, knowledge)
         now = self._clock.now()
         decision = decide_window(windows, manual=True, now=now)
