@@ -314,7 +314,7 @@ def _firing(incident: Incident) -> list[str]:
 def _changes(look: Look, left: int) -> list[str]:
     """Return the heading and the changes that fit, or nothing."""
     heading = look.changes[:1]
-    lines = _whole(look.changes[1:], min(left, _CHANGES) - sum(units(line) + 1 for line in heading))
+    lines = layout.fitting(look.changes[1:], min(left, _CHANGES) - sum(units(line) + 1 for line in heading))
     return [*heading, *lines] if lines else []
 
 
@@ -521,25 +521,10 @@ def _and_more(named: Sequence[str], most: int = 10) -> str:
 
 def _fitting(lines: Iterable[str], budget: int = _PAGE) -> list[str]:
     """Return the lines that fit, and how many did not."""
-    kept: list[str] = []
     offered = list(lines)
-    for line in offered:
-        budget -= units(line) + 1
-        if budget < 0:
-            return [*kept, layout.subtext(f"and {len(offered) - len(kept)} more")]
-        kept.append(line)
-    return kept
-
-
-def _whole(lines: Iterable[str], budget: int) -> list[str]:
-    """Return the first lines that fit."""
-    kept: list[str] = []
-    for line in lines:
-        budget -= units(line) + 1
-        if budget < 0:
-            break
-        kept.append(line)
-    return kept
+    kept = layout.fitting(offered, budget)
+    left = len(offered) - len(kept)
+    return [*kept, layout.subtext(f"and {left} more")] if left else kept
 
 
 def _joined(parts: Iterable[str], budget: int, separator: str) -> str:

@@ -2,9 +2,23 @@
 
 import discord
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.chat.action import button, select
-from bot.chat.layout import container, content_length, divider, gap, problems, row, subtext, text, view
+from bot.chat.layout import (
+    container,
+    content_length,
+    divider,
+    fitting,
+    gap,
+    problems,
+    row,
+    subtext,
+    text,
+    view,
+)
+from bot.chat.text import units
 
 
 def a_view(*items):
@@ -26,6 +40,22 @@ def test_length_is_counted_in_utf16():
 
 def test_absent_lines_leave_no_trace():
     assert text("a", None, "", "b").content == "a\nb"
+
+
+LINES = st.lists(st.text(max_size=8), max_size=12)
+
+
+@given(LINES, st.integers(-3, 60))
+def test_lines_that_fit_are_the_first_ones_whole_and_as_many_as_go(lines, budget):
+    kept = fitting(lines, budget)
+    assert kept == lines[: len(kept)]
+    assert not kept or units("\n".join(kept)) < budget
+    if len(kept) < len(lines):
+        assert sum(units(line) + 1 for line in lines[: len(kept) + 1]) > budget
+
+
+def test_a_line_that_is_too_long_lets_no_later_one_overtake_it():
+    assert fitting(["a", "b" * 20, "c"], 10) == ["a"]
 
 
 def _options(count, **more):

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chat.text import code, cut, cut_plain, escape, link, plain, quote, safe_url, timestamp, units
+from bot.chat.text import (
+    code,
+    code_block,
+    cut,
+    cut_plain,
+    escape,
+    link,
+    plain,
+    quote,
+    safe_url,
+    timestamp,
+    units,
+)
 
 _PAIR = re.compile(r"\\([^0-9A-Za-z\s])")
 _ACTIVE = re.compile(
@@ -105,6 +117,21 @@ def test_code_is_one_closed_span(text, budget):
     span = code(text, budget=budget)
     assert re.fullmatch(r"`[^`\n]+`", span)
     assert units(span) <= budget + 2
+
+
+@given(_nasty, st.integers(20, 90))
+def test_a_block_of_code_is_one_closed_block_within_its_budget(text, budget):
+    first, *lines, last = code_block(text, language="diff", budget=budget).split("\n")
+    assert (first, last) == ("```diff", "```")
+    for line in lines:
+        assert not re.search(r"[`\r\v\f\x1c-\x1e\x85\u2028\u2029]", line)
+        assert not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Co", "Cn"} for c in line)
+    assert units("\n".join([first, *lines, last])) <= budget
+
+
+def test_a_block_of_code_keeps_indentation_and_says_where_it_was_cut():
+    assert code_block("a:\n  - b\n\tc\u200b`\n\n") == "```\na:\n  - b\n    cˋ\n```"
+    assert code_block("one\ntwo\n" + "x" * 50 + "\nend", budget=30) == "```\none\ntwo\n…\n```"
 
 
 @given(_nasty, st.integers(1, 5), st.integers(0, 50))
