@@ -313,7 +313,9 @@ async def test_a_watch_that_ends_goes_on_where_it_was(server, cluster):
         await there.until_it_is({"shop": "v2"})
         lists = sample("lists_total", way="stream")
         with structlog.testing.capture_logs() as logs:
+            server.faults.add(faults.slow(0.1), verb="watch")
             server.watches.end()
+            await until(lambda: len(server.calls("watch")) == 2)
             put(server, "shop", "v3")
             server.delete(APPLICATIONS, "argocd", "shop")
             put(server, "api")
