@@ -152,17 +152,20 @@ async def count_due_of(tx: Transaction, kinds: Collection[str]) -> int:
 
 
 async def count_waiting(tx: Transaction, *, now: datetime, but: Collection[str] = ()) -> dict[int, int]:
-    """Return how many cards wait to be created, for each channel; those put aside are left out."""
+    """Return how many cards wait to be created, for each channel they belong into; but those put aside.
+
+    What another channel is to take in place of one that refuses us counts as well: it would be flooded.
+    """
     counted = (
-        select(card.c.posted_in, func.count().label("waiting"))
+        select(card.c.channel_id, func.count().label("waiting"))
         .where(_is_due, card.c.state != CardState.LIVE, card.c.kind.not_in(but), _may_be_tried(now))
-        .group_by(card.c.posted_in)
+        .group_by(card.c.channel_id)
     )
-    return {int(row.posted_in): int(row.waiting) for row in await tx.execute(counted)}
+    return {int(row.channel_id): int(row.waiting) for row in await tx.execute(counted)}
 
 
 async def list_unshown(tx: Transaction, channel_id: int, kinds: Collection[str]) -> list[Card]:
-    """Return the cards of these kinds that belong into a channel and of which it has seen nothing yet."""
+    """Return the cards of these kinds that belong into a channel and of which nobody has seen any yet."""
     rows = await tx.execute(select(card).where(*_unshown(channel_id, kinds)).order_by(card.c.id))
     return [_card(row) for row in rows]
 
@@ -191,7 +194,6 @@ async def hush(tx: Transaction, channel_id: int, kinds: Collection[str]) -> None
 def _unshown(channel_id: int, kinds: Collection[str]) -> tuple[ColumnElement[bool], ...]:
     return (
         card.c.channel_id == channel_id,
-        card.c.posted_in == channel_id,
         card.c.kind.in_(kinds),
         _is_not_there,
         ~card.c.announced,

@@ -39,6 +39,24 @@ DELIVERIES_APPLIED = Counter(
 ALERTS_ACTIVE = Gauge(
     "the_machine_alerts_active", "Incidents that are open, by severity.", ["severity"], registry=REGISTRY
 )
+STORMS = Counter(
+    "the_machine_storm_began",
+    "Storms that began, by our name of the channel.",
+    ["channel"],
+    registry=REGISTRY,
+)
+STORM_ACTIVE = Gauge(
+    "the_machine_storm_active",
+    "Whether incidents share messages in a channel now (1) or not (0), by our name of it.",
+    ["channel"],
+    registry=REGISTRY,
+)
+STORM_HELD = Gauge(
+    "the_machine_storm_held",
+    "Incidents that have a line on a digest in place of a card, by our name of the channel.",
+    ["channel"],
+    registry=REGISTRY,
+)
 DISCORD_REQUESTS = Counter(
     "the_machine_discord_requests",
     "Requests to Discord, by method and status.",

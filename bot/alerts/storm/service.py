@@ -36,6 +36,7 @@ from bot.core.errors import ConflictError
 from bot.database.engine import Database, Transaction
 from bot.journal.model import Entry
 from bot.journal.service import Journal
+from bot.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +80,8 @@ class Storms:
         """Begin, continue or end storms by what waits for channels; says when to be asked again."""
         async with self._database.reading() as tx:
             known = await self._latest(tx)
+            held = await store.count_held(tx)
+        self._measure(known, held)
         self._rates.update({channel: pressure.rate for channel, pressure in pressures.items()})
         unsettled = {channel for channel, storm in known.items() if storm.settled_at is None}
         waits = [
@@ -86,6 +89,15 @@ class Storms:
             for channel in sorted(unsettled | pressures.keys())
         ]
         return min((wait for wait in waits if wait is not None), default=None)
+
+    def _measure(self, storms: Mapping[int, Storm], held: Mapping[int, int]) -> None:
+        for channel, storm in storms.items():
+            name = self._name(channel)
+            metrics.STORM_ACTIVE.labels(name).set(storm.is_on)
+            metrics.STORM_HELD.labels(name).set(held.get(storm.id, 0))
+
+    def _name(self, channel_id: int) -> str:
+        return next(iter(self._policy().names_of(channel_id)), str(channel_id))
 
     async def _weigh(self, storm: Storm | None, pressure: Pressure) -> timedelta | None:
         now, rules = self._clock.now(), self._policy().storm
@@ -145,6 +157,7 @@ class Storms:
         )
         await self._call(tx, storm)
         await self._record(tx, storm, BEGAN, by, incidents=len(severities))
+        tx.after_commit(metrics.STORMS.labels(self._name(channel_id)).inc)
         log.warning("storm_began", channel=channel_id, storm=storm.id, incidents=len(severities))
         return True
 
@@ -372,11 +385,10 @@ class Storms:
     async def _record(
         self, tx: Transaction, storm: Storm, action: str, by: Actor | None, **detail: int
     ) -> None:
-        name = next(iter(self._policy().names_of(storm.channel_id)), str(storm.channel_id))
         entry = Entry(
             actor=by or THE_MACHINE,
             action=action,
-            target=f"channel:{name}",
+            target=f"channel:{self._name(storm.channel_id)}",
             detail={"storm": storm.id, **detail},
         )
         await self._journal.append(tx, entry)

@@ -13,7 +13,8 @@ from bot.alerts.storm import store
 from bot.alerts.storm.service import Storms
 from bot.cards import store as cards_store
 from bot.cards.model import CardState, Pressure
-from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
+from bot.telemetry.metrics import REGISTRY
+from tests.support.alerting import ALERTS, CRITICAL, OPERATORS, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
 from tests.support.people import a_person
 
@@ -50,10 +51,10 @@ async def receive(rooms, *bodies):
         await rooms.receive(*bodies)
 
 
-async def deliver(rooms, most=1000):
+async def deliver(rooms, most=1000, *, channel=ALERTS):
     """Show what waits, as the courier does."""
     async with rooms.database.transaction() as tx:
-        due = await cards_store.list_due(tx, ALERTS, now=rooms.clock.now(), limit=most)
+        due = await cards_store.list_due(tx, channel, now=rooms.clock.now(), limit=most)
         for number, card in enumerate(due):
             await cards_store.mark_live(tx, card.id, message_id=1000 * card.id + number, version=card.wanted)
 
@@ -93,6 +94,25 @@ async def test_one_that_is_being_created_keeps_its_card(rooms):
     await feel(rooms)
     assert set(await all_cards(rooms)) == {"1"}
     assert "1" not in await held(rooms)
+
+
+async def test_what_another_channel_takes_in_place_of_one_that_refuses_shares_messages_as_well(rooms):
+    await rooms.receive(*[a_group(n) for n in range(10)])
+    async with rooms.database.transaction() as tx:
+        for card in (await all_cards(rooms)).values():
+            await cards_store.move(tx, card.id, to=CRITICAL)
+    await rooms.receive(*[a_group(n) for n in range(10, 20)])
+    await feel(rooms)
+    assert await all_cards(rooms) == {}
+    assert len(await held(rooms)) == 20
+    assert set(await all_cards(rooms, kinds.DIGEST)) == {"1/1"}
+    for _ in range(60):
+        await deliver(rooms, channel=CRITICAL)
+        await deliver(rooms)
+        rooms.clock.advance(timedelta(seconds=10))
+        await feel(rooms)
+    assert await held(rooms) == set()
+    assert {card.posted_in for card in (await all_cards(rooms)).values()} == {ALERTS, CRITICAL}
 
 
 async def test_a_creation_that_raced_with_the_storm_finds_nothing_to_create(rooms):
@@ -138,6 +158,22 @@ async def test_a_reminder_in_a_storm_is_said_with_the_others(database):
     async with rooms.database.reading() as tx:
         [owed] = await store.list_owed(tx, ALERTS)
     assert owed.owed == 20
+
+
+async def test_a_storm_is_measured(rooms):
+    def measured(name):
+        return REGISTRY.get_sample_value(f"the_machine_storm_{name}", {"channel": "alerts"})
+
+    began = measured("began_total") or 0
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await feel(rooms)
+    await feel(rooms)
+    assert (measured("began_total"), measured("active"), measured("held")) == (began + 1, 1, 20)
+    for _ in range(60):
+        await deliver(rooms)
+        rooms.clock.advance(timedelta(seconds=10))
+        await feel(rooms)
+    assert (measured("began_total"), measured("active"), measured("held")) == (began + 1, 0, 0)
 
 
 async def mute(rooms, *numbers):
