@@ -64,7 +64,13 @@ _ENDINGS: Final = {
     Ending.SUPERSEDED: "something else took its place",
     Ending.LOST: "how it ended is not known",
 }
-_SYSTEMS: Final = {"argocd": "Argo CD", "kargo": "Kargo", "secrets": "External Secrets"}
+_SYSTEMS: Final = {
+    "argocd": "Argo CD",
+    "kargo": "Kargo",
+    "secrets": "External Secrets",
+    # It makes no silences by itself: somebody else did, and Alertmanager does not say who.
+    "alerts": "Somebody",
+}
 
 
 def change_line(

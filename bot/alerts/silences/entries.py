@@ -1,12 +1,20 @@
-"""What the journal keeps of silences that people make and end here."""
+"""What the journal keeps of silences: those that people make and end here, and what others do elsewhere."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from bot.alerts.model import Incident
-from bot.alerts.silences.model import Draft, Judgement, Preview, namespace_of
+from bot.alerts.silences.model import (
+    Draft,
+    Event,
+    Judgement,
+    Moment,
+    Preview,
+    maker_of,
+    namespace_of,
+)
 from bot.alerts.silences.store import KeptSilence
-from bot.core.actor import Actor
+from bot.core.actor import THE_MACHINE, Actor
 from bot.core.errors import MachineError
 from bot.journal.model import Entry, Outcome
 
@@ -73,4 +81,29 @@ def ended_entry(kept: KeptSilence, by: Actor, error: MachineError | None) -> Ent
         namespace=namespace_of(kept.silence.matchers),
         incident=kept.incident,
         change=error is None,
+    )
+
+
+def seen_entry(event: Event, source: str) -> Entry | None:
+    """Return what others did to a silence elsewhere; an end that comes by itself is nobody's doing.
+
+    Who changed or ended one, Alertmanager does not say.
+    """
+    if event.moment not in {Moment.BEGAN, Moment.CHANGED, Moment.ENDED_EARLY}:
+        return None
+    silence = event.silence
+    ended = event.moment is Moment.ENDED_EARLY
+    return Entry(
+        actor=THE_MACHINE,
+        action=UNSILENCE if ended else SILENCE,
+        detail={
+            "silence": f"{source}/{silence.id}",
+            "matchers": ", ".join(silence.conditions),
+            "until": silence.ends_at.isoformat(),
+            "replaces": event.moment is Moment.CHANGED,
+            "by": maker_of(silence.created_by) if event.moment is Moment.BEGAN else None,
+            "how": "in Alertmanager",
+        },
+        namespace=namespace_of(silence.matchers),
+        change=True,
     )

@@ -315,6 +315,12 @@ def person_in(text: str) -> str | None:
     return found[1] if found else None
 
 
+def maker_of(text: str) -> str:
+    """Return the name in what a silence says of who made it, also where `created_by` wrote that."""
+    found = _BY_DISCORD.search(text)
+    return (text[: found.start()].rstrip(" (") if found else text.strip()) or "somebody"
+
+
 def comment_text(draft: Draft, *, title: str = "", url: str = "") -> str:
     """Return what a silence says of why it is there; the link is kept whole."""
     about = f"#{draft.incident} {title}".strip() if draft.incident is not None else draft.about

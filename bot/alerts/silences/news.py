@@ -1,6 +1,6 @@
 """Follows the silences that Alertmanager lists, and tells what is new about them, whoever did it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
@@ -11,11 +11,13 @@ from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.showing import CARD
 from bot.alerts.silences import store
 from bot.alerts.silences.card import event_words
+from bot.alerts.silences.entries import seen_entry
 from bot.alerts.silences.model import Event, Moment, SilencePolicy, follow
 from bot.alerts.silences.store import KeptSilence
 from bot.cards.store import Cards
 from bot.core.clock import Clock
 from bot.database.engine import Transaction
+from bot.journal.model import Entry
 
 log = structlog.get_logger(__name__)
 
@@ -39,13 +41,15 @@ class News:
         silence_policy: Callable[[], SilencePolicy],
         post: Post,
         audit_channel: Callable[[], int | None],
+        record: Callable[[Transaction, Entry], Awaitable[None]],
     ) -> None:
-        """Take where it is told, and what the policy says of ends that are near."""
+        """Take where it is told and written down, and what the policy says of ends that are near."""
         self._cards = cards
         self._clock = clock
         self._silence_policy = silence_policy
         self._post = post
         self._audit_channel = audit_channel
+        self._record = record
 
     async def follow(
         self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
@@ -85,6 +89,8 @@ class News:
     async def _tell(self, tx: Transaction, source: str, event: Event) -> None:
         silence_id = event.silence.id
         log.info("silence_news", source=source, silence=silence_id, moment=event.moment.value)
+        if (entry := seen_entry(event, source)) is not None:
+            await self._record(tx, entry)
         channel = self._audit_channel()
         if event.moment is Moment.ENDS_SOON and channel is not None:
             await self._cards.want(tx, kinds.SILENCE_ENDS, silence_id, channel)

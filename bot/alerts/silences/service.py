@@ -161,7 +161,12 @@ class Silences:
         )
         self._marks = Marks(showing, cards, clock)
         self._news = News(
-            cards, clock=clock, silence_policy=silence_policy, post=post, audit_channel=audit_channel
+            cards,
+            clock=clock,
+            silence_policy=silence_policy,
+            post=post,
+            audit_channel=audit_channel,
+            record=showing.record,
         )
 
     @property

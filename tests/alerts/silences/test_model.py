@@ -28,6 +28,7 @@ from bot.alerts.silences.model import (
     created_by,
     follow,
     judge,
+    maker_of,
     matches_all,
     namespace_of,
     new_silence,
@@ -427,3 +428,9 @@ def test_a_silence_ends_only_after_it_was_known(drawn):
 )
 def test_a_namespace_is_named_by_an_equal_matcher_only(matchers, namespace):
     assert namespace_of(read_matchers(matchers)) == namespace
+
+
+@pytest.mark.parametrize("text", ["carol", " carol ", "carol (Discord 111) via The Machine"])
+def test_the_maker_of_a_silence_has_a_name(text):
+    assert maker_of(text) == "carol"
+    assert maker_of("") == "somebody"

@@ -19,6 +19,7 @@ from bot.core.errors import (
     NotFoundError,
     UnavailableError,
 )
+from bot.journal.words import change_words
 from tests.support.alerting import OPERATORS, open_rooms
 from tests.support.peers import a_posted_alert, a_running_peer
 from tests.support.people import a_person
@@ -420,6 +421,13 @@ async def test_what_others_do_is_told_once(world, peer):
     await world.look()
     assert [title for _, title, _ in world.told] == ["A silence began", "A silence was ended early"]
     assert "carol" in world.told[0][2]
+    async with world.rooms.database.reading() as tx:
+        since = world.rooms.clock.now() - timedelta(hours=1)
+        changes = await world.rooms.journal.read_changes(tx, since=since)
+    assert [change_words(change).partition(" until")[0] for change in changes] == [
+        'Somebody ended the silence of `alertname="DiskFull"` (in Alertmanager)',
+        '**carol** silenced `alertname="DiskFull"`',
+    ]
 
 
 async def test_an_end_that_is_near_gets_a_message_with_a_way_to_extend(world):
