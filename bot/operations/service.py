@@ -17,8 +17,9 @@ from bot.database.engine import Database, Transaction
 from bot.journal.model import Filter, Recorded
 from bot.journal.service import Journal
 from bot.operations import life, store
+from bot.operations.agenda import Agenda
 from bot.operations.conductor import Conductor
-from bot.operations.following import Agenda, Following
+from bot.operations.following import Following
 from bot.operations.life import mention
 from bot.operations.model import (
     CANCEL,
