@@ -11,7 +11,7 @@ from bot.alerts.showing import Known
 from bot.chat.text import cut_plain, plain
 from bot.core.errors import InvalidError
 from bot.core.matchers import MatchOp, parse_matcher
-from cogs.completion import rank
+from bot.core.ranking import rank
 
 Choice = app_commands.Choice[str]
 

@@ -20,6 +20,7 @@ from bot.chat.replies import (
     reply,
 )
 from bot.core.actor import Actor
+from bot.core.ranking import rank
 from bot.journal.card import ACTION as HEAD
 from bot.oversight.card import (
     AUDIT,
@@ -35,7 +36,6 @@ from bot.oversight.card import (
     render_status,
 )
 from bot.oversight.service import Oversight
-from cogs.completion import rank
 
 _MOST_CHOICES = 25
 

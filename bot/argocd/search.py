@@ -2,15 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from bot.argocd.model import Application, HealthStatus, SyncStatus
 from bot.argocd.views import Wanted
+from bot.core.ranking import score, words_of
 from bot.kube.model import ObjectKey
-
-_LONGEST: Final = 100
-_MOST_WORDS: Final = 6
-_EXACT, _PREFIX, _WORD, _WITHIN, _BESIDE, _SCATTERED = range(6)
 
 
 def is_troubled(application: Application) -> bool:
@@ -20,7 +17,7 @@ def is_troubled(application: Application) -> bool:
 
 def select(applications: Iterable[Application], wanted: Wanted) -> list[Application]:
     """Return those that are asked for, the ones that need somebody first, then by name."""
-    words = wanted.text.lower().split()[:_MOST_WORDS]
+    words = words_of(wanted.text)
     found = [each for each in applications if _fits(each, wanted, words)]
     found.sort(key=_urgency)
     return found
@@ -90,20 +87,15 @@ class Index:
         return [entry.key for entry in self._ordered() if entry.name == lowered and entry.key.name == name]
 
     def rank(self, typed: str, *, limit: int) -> list[ObjectKey]:
-        """Return what fits, the best first; every word must.
-
-        The best is the name itself, then its beginning, then the beginning of a
-        part of it, then letters together in it, then the project or namespace,
-        then letters in this order. Among equals the shortest name is first.
-        """
-        words = typed[:_LONGEST].lower().replace("/", " ").split()[:_MOST_WORDS]
+        """Return what fits, the best first by `bot.core.ranking`; among equals the shortest name is first."""
+        words = words_of(typed.replace("/", " "))
         entries = self._ordered()
         if not words:
             return [entry.key for entry in entries[:limit]]
         scored = (
-            (score, len(entry.name), place)
+            (fit, len(entry.name), place)
             for place, entry in enumerate(entries)
-            if (score := _score(entry, words)) is not None
+            if (fit := score(words, entry.key.name, entry.name, entry.beside)) is not None
         )
         return [entries[place].key for _, _, place in nsmallest(limit, scored)]
 
@@ -111,40 +103,3 @@ class Index:
         if self._in_order is None:
             self._in_order = sorted(self._entries.values())
         return self._in_order
-
-
-def _score(entry: _Entry, words: Sequence[str]) -> int | None:
-    total = 0
-    for word in words:
-        fit = _fit(entry, word)
-        if fit is None:
-            return None
-        total += fit
-    return total
-
-
-def _fit(entry: _Entry, word: str) -> int | None:
-    name = entry.name
-    at = name.find(word)
-    if at == 0:
-        return _EXACT if name == word else _PREFIX
-    while at > 0:
-        if not name[at - 1].isalnum():
-            return _WORD
-        following = name.find(word, at + 1)
-        if following < 0:
-            return _WITHIN
-        at = following
-    if word in entry.beside:
-        return _BESIDE
-    return _SCATTERED if _is_scattered(word, name) else None
-
-
-def _is_scattered(word: str, name: str) -> bool:
-    # No regular expression: one with a gap between all letters could take for ever.
-    at = -1
-    for letter in word:
-        at = name.find(letter, at + 1)
-        if at < 0:
-            return False
-    return True
