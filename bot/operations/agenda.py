@@ -29,7 +29,11 @@ class Agenda:
         self._failures: Counter[OperationId] = Counter()
         self._busy: set[OperationId] = set()
         self._hurried: dict[OperationId, datetime] = {}
-        self.wake_loop: Callable[[], None] = lambda: None
+        self._wake_loop: Callable[[], None] = _nobody
+
+    def on_due(self, wake: Callable[[], None]) -> None:
+        """Have the loop woken when something is due earlier than it thinks."""
+        self._wake_loop = wake
 
     def keep(self, operation: Operation) -> None:
         """Remember what is active, forget what is over."""
@@ -44,7 +48,7 @@ class Agenda:
         self.keep(operation)
         if operation.state.is_active:
             self._hurry(operation.id, self._clock.now())
-            self.wake_loop()
+            self._wake_loop()
 
     def wake(self, id_or_subject: str | None) -> None:
         """Have one looked at soon, or all."""
@@ -56,7 +60,7 @@ class Agenda:
             looked = self._looked.get(name)
             self._hurry(name, now if looked is None else max(now, looked + LOOK_AT_MOST_EVERY))
         if woken:
-            self.wake_loop()
+            self._wake_loop()
 
     def due(self) -> list[OperationId]:
         """Return what is due, the longest first."""
@@ -114,3 +118,7 @@ class Agenda:
     def _hurry(self, name: OperationId, at: datetime) -> None:
         waiting = self._hurried if name in self._busy else self._due
         waiting[name] = min(at, waiting.get(name, at))
+
+
+def _nobody() -> None:
+    """Stand in until a loop runs."""

@@ -98,7 +98,7 @@ class Operations:
 
     def on_due(self, wake: Callable[[], None]) -> None:
         """Have the loop of `step` woken when something is due earlier than it thinks."""
-        self._agenda.wake_loop = wake
+        self._agenda.on_due(wake)
 
     def wake(self, id_or_subject: str | None = None) -> None:
         """Look soon at what is named, or at everything; costs nothing where nothing is active."""
