@@ -1,14 +1,14 @@
 """Turns what people ask into operations that they confirm: everything is checked before anything is shown."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
-from bot.argocd.asked import Asked, AskedEnd
+from bot.argocd.asked import Asked, AskedEnd, AskedTree
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.door import Door
 from bot.argocd.guard import Guard, rollback_by_hand, sync_by_hand, terminate_by_hand
 from bot.argocd.links import Links
-from bot.argocd.model import Application, ApplicationDetail, ResourceKey
+from bot.argocd.model import Application, ApplicationDetail, ResourceKey, access_targets
 from bot.argocd.permits import Permits, more_about
 from bot.argocd.plans import (
     ROLLBACK_ACTION,
@@ -17,14 +17,17 @@ from bot.argocd.plans import (
     plan_rollback,
     plan_sync,
     plan_termination,
+    plan_tree,
     subject_of,
 )
 from bot.argocd.preconditions import Refusal, discard_refusal, find_entry, read_revisions, terminate_refusal
 from bot.argocd.reading import APPLICATION
 from bot.argocd.server import ArgoServer
+from bot.argocd.tree import Family
+from bot.argocd.views import Branch
 from bot.chat.text import code
 from bot.core.actor import Actor
-from bot.core.errors import InvalidError, NotAllowedError, NotFoundError
+from bot.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError
 from bot.kube.model import ObjectKey
 from bot.operations.model import CANCEL, Operation
 from bot.operations.service import Operations
@@ -121,6 +124,45 @@ class Asking:
             min_approvals=needed,
         )
         return await self._operations.propose(plan, by=by, channel_id=channel_id)
+
+    async def tree(self, name: str, *, by: Actor, channel_id: int, prune: bool) -> Operation:
+        """Propose the sync of an Application and of all below it."""
+        fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
+        detail, application = fresh.detail, fresh.detail.application
+        await self._guarded(application, by, SYNC_ACTION, instead=sync_by_hand(application.key))
+        await self._keep_itself(detail, by, prune=prune)
+        self._permits.check(detail, Asked(key=application.key, prune=prune), await self._permits.know())
+        branches = Family(dict(self._argo.applications.items())).grow(application.key)
+        itself = self._guard.find_itself()
+        left_out = tuple(each.key for each in branches if each.key == itself)
+        await self._may_sync_all(branches, application, by, left_out)
+        notes = [f"{code(str(key))} is left alone: it deploys this bot." for key in left_out]
+        plan = plan_tree(
+            detail,
+            branches,
+            AskedTree(root=application.key, prune=prune, left_out=left_out),
+            targets=access_targets(application, detail.labels),
+            notes=notes,
+            home=self._argo.home,
+            url=await self._links.to_application(application.key),
+        )
+        return await self._operations.propose(plan, by=by, channel_id=channel_id)
+
+    async def _may_sync_all(
+        self, branches: Iterable[Branch], root: Application, by: Actor, left_out: Collection[ObjectKey]
+    ) -> None:
+        """Refuse a tree with a part that may not be synced so: approvals are given for all of it."""
+        enough = self._door.approvals(by, SYNC_ACTION, root)
+        for branch in branches:
+            application = branch.application
+            if application is None or branch.is_again or branch.key in left_out or not branch.depth:
+                continue
+            await self._door.allow(by, SYNC_ACTION, access_targets(application), about=application)
+            needed = self._door.approvals(by, SYNC_ACTION, application)
+            if needed > enough:
+                raise ConflictError(
+                    f"{code(str(branch.key))} needs more approvals ({needed}): sync it by itself."
+                )
 
     async def terminate(self, name: str, *, by: Actor, channel_id: int) -> Operation:
         """End what runs: ours at once, somebody else's once that is confirmed."""

@@ -97,6 +97,10 @@ class Door:
         """Tell whether somebody may, as far as what is kept of the Application says; for lists."""
         return self._access.decide(by, action, access_targets(application)).allowed
 
+    def approvals(self, by: Actor, action: str, application: Application) -> int:
+        """Return how many others must approve, as far as what is kept of the Application says."""
+        return self._access.decide(by, action, access_targets(application)).approvals
+
     def may_at_all(self, by: Actor, action: str) -> bool:
         """Tell whether there is anything to which somebody may do the action."""
         return self._access.decide(by, action).allowed

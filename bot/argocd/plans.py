@@ -163,6 +163,7 @@ def plan_tree(
         order,
         *_wave_lines(below),
         *_pruning_lines(detail, Asked(key=asked.root, prune=asked.prune)),
+        *([f"Prune holds for {code(name)} alone; below it nothing is deleted."] if asked.prune else []),
         *notes,
     ]
     return Plan(
@@ -183,6 +184,8 @@ def plan_tree(
         cancel_label="Terminate",
         cancel_action=TERMINATE_ACTION,
         details_action=STATUS_ACTION,
+        # Each Application that was synced is noted as a change of its own.
+        changes=False,
     )
 
 

@@ -13,12 +13,13 @@ from typing import Final, TypeVar
 
 from bot.access.service import Access
 from bot.argocd.applied import Applied
-from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE
+from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE, TREE
 from bot.argocd.asking import Asking
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.completion import Completion
 from bot.argocd.conduct import SyncConductor, live_health
 from bot.argocd.conduct_end import TerminationConductor
+from bot.argocd.conduct_tree import TreeConductor
 from bot.argocd.door import Door, entry_about, set_targets
 from bot.argocd.guard import Guard, Pod
 from bot.argocd.links import Links
@@ -30,6 +31,7 @@ from bot.argocd.refreshing import LOOKS_EVERY, WAITS_FOR, Refresher
 from bot.argocd.search import is_troubled, select
 from bot.argocd.server import ArgoServer
 from bot.argocd.settings import ArgoSettings
+from bot.argocd.tree import Family
 from bot.argocd.views import (
     Commit,
     Differences,
@@ -112,11 +114,25 @@ class ArgoCd:
         )
         operations.register(SYNC, syncs)
         operations.register(ROLLBACK, syncs)
+        operations.register(
+            TREE,
+            TreeConductor(
+                argo=argo,
+                guard=self._guard,
+                permits=self._permits,
+                access=access,
+                applied=applied,
+                clock=clock,
+            ),
+        )
         operations.register(TERMINATE, TerminationConductor(argo, self._guard, clock=clock))
         argo.applications.on_change(self._changed)
 
     def _changed(self, key: ObjectKey, old: Application | None, new: Application | None) -> None:
-        del old, new
+        del old
+        if new is not None and new.parent is not None:
+            # The sync of a tree waits for each of its parts.
+            self._operations.wake(subject_of(new.parent))
         subject = subject_of(key)
         self._operations.wake(subject)
         self._operations.wake(f"{subject}/terminate")
@@ -168,7 +184,16 @@ class ArgoCd:
 
     async def tree(self, name: str, *, by: Actor) -> Grown:
         """Return an Application with all that it applies, by wave."""
-        raise NotImplementedError
+        fresh = await self._door.read(name, by=by, action=TREE_ACTION)
+        application = fresh.detail.application
+        family = Family(dict(self._argo.applications.items()) | {application.key: application})
+        return Grown(
+            root=application,
+            branches=family.grow(application.key),
+            above=family.above(application.key),
+            watch=self._argo.applications.health,
+            url=await self._links.to_application(application.key),
+        )
 
     async def history(self, name: str, *, by: Actor) -> Past:
         """Return what was deployed, newest first."""
@@ -273,7 +298,7 @@ class ArgoCd:
         self, name: str, *, by: Actor, channel_id: int, prune: bool = False
     ) -> Operation:
         """Return the sync of an Application and of all below it, wave by wave, to confirm."""
-        raise NotImplementedError
+        return await self._asking.tree(name, by=by, channel_id=channel_id, prune=prune)
 
     async def propose_rollback(
         self, name: str, history_id: str, *, by: Actor, channel_id: int, prune: bool = False
