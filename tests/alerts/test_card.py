@@ -486,9 +486,7 @@ def assert_sound(view: discord.ui.LayoutView, *, mentions: Sequence[str] = ()) -
     assert active <= {*mentions, f"<@{ALICE}>"}
 
 
-slowly = settings(
-    max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
-)
+slowly = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 
 
 @slowly

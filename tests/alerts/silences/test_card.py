@@ -39,7 +39,7 @@ HAROLD = created_by(Actor(ActorKind.PERSON, "42", "harold"))
 KEY = "d41d8cd98f"
 
 texts = st.text(max_size=300) | st.just("@everyone <@&7> [x](https://e.example) `a` " * 6)
-few = settings(max_examples=30)
+few = settings()
 """Each draws whole messages."""
 
 matcher_lists = st.lists(
