@@ -4,7 +4,8 @@ The cluster and its controller outlive every restart of the bot.
 """
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,7 @@ from bot.core.actor import Actor
 from bot.core.tasks import running
 from bot.database.engine import Database
 from bot.database.leadership import Leadership
-from bot.demo.cluster.applications import a_project, an_application
+from bot.demo.cluster.applications import REFRESH, a_project, an_application
 from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.server import ApiServer
@@ -108,6 +109,29 @@ class Stage:
                 return revision
         raise AssertionError(self.app(name)["status"])
 
+    @asynccontextmanager
+    async def running(self, *, swallow_first: bool = False) -> AsyncIterator[None]:
+        """Have the controller look again and again, in real time, as it does while somebody waits."""
+
+        async def work() -> None:
+            if swallow_first:
+                await self._swallow()
+            while True:
+                await self.controller.step()
+                await asyncio.sleep(0.005)
+
+        async with running([work()]):
+            yield
+
+    async def _swallow(self) -> None:
+        """Take the next request for a refresh away with a comparison that had begun before it."""
+        while True:
+            for app in self.server.objects("Application"):
+                if REFRESH in app["metadata"].get("annotations", {}):
+                    self.patch({"metadata": {"annotations": {REFRESH: None}}}, app["metadata"]["name"])
+                    return
+            await asyncio.sleep(0.002)
+
     def events(self) -> list[dict[str, Any]]:
         return list(self.server.objects("Event"))
 
@@ -124,6 +148,7 @@ class Desk:
     namespaces: tuple[str, ...] = ("argocd",)
     pod: Pod | None = POD
     watches: bool = True
+    waits_for: timedelta = timedelta(seconds=5)
     made: list[int] = field(default_factory=lambda: [0])
 
     async def __aenter__(self) -> Self:
@@ -161,6 +186,7 @@ class Desk:
             clock=self.clock,
             settings=lambda: self.settings,
             pod=self.pod,
+            waits_for=self.waits_for,
             looks_every=timedelta(milliseconds=20),
         )
         self._marks: asyncio.Queue[bool] = asyncio.Queue()
