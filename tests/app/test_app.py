@@ -325,7 +325,7 @@ async def test_a_leader_that_was_overtaken_writes_nothing_and_stands_by(
             await post(app.port, fires("Two"))
             async with asyncio.timeout(10):
                 # It says so to nobody in this process.
-                while app.app._chat is not None:  # noqa: ASYNC110
+                while app.app._leading is not None:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
             assert not any("Two" in text for text in texts(town.cards()))
             await Leadership(database, "usurper").release(epoch)

@@ -47,11 +47,12 @@ class Notices:
         self._database = database
         self._cards = cards
         self._clock = clock
-        self._channel = channel
+        self.channel = channel
+        """Where operators are told, if anywhere."""
 
     async def post(self, tx: Transaction, key: str, title: str, text: str) -> None:
         """Tell of something, in the transaction that knows of it."""
-        channel, now = self._channel(), self._clock.now()
+        channel, now = self.channel(), self._clock.now()
         not_before = None
         known = await store.find_latest(tx, key)
         if known is None or now - known.last_at > _FORGET_AFTER:

@@ -1,0 +1,99 @@
+"""Argo CD, put together where it is configured: what serves people, and what other rooms ask of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Self
+
+import aiohttp
+
+from bot.access.service import Access
+from bot.argocd.cluster import ArgoCluster
+from bot.argocd.finding import Owners
+from bot.argocd.guard import Pod
+from bot.argocd.server import ArgoServer
+from bot.argocd.service import ArgoCd
+from bot.argocd.settings import ArgoSettings
+from bot.core.clock import Clock
+from bot.core.loops import Loop
+from bot.core.status import StatusLine
+from bot.database.engine import Database
+from bot.journal.service import Journal
+from bot.kube.model import WatchPhase
+from bot.kube.settings import ClusterSettings, Surroundings
+from bot.kube.transport import Cluster
+from bot.operations.service import Operations
+
+
+class Platform:
+    """The cluster that is watched, as long as this process leads."""
+
+    def __init__(
+        self,
+        cluster: ClusterSettings,
+        argocd: Callable[[], ArgoSettings],
+        *,
+        database: Database,
+        access: Access,
+        journal: Journal,
+        operations: Operations,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        environ: Mapping[str, str],
+    ) -> None:
+        """Take what is configured, the leading database and the rooms below."""
+        self._kube = Cluster(cluster, clock, surroundings=Surroundings(environ))
+        self._argo = ArgoCluster(self._kube, argocd().namespaces, clock)
+        self._owners = Owners(self._argo.applications)
+        self._argo.applications.on_change(self._owners.change)
+        self.argocd = ArgoCd(
+            database,
+            access,
+            journal,
+            operations,
+            argo=self._argo,
+            server=ArgoServer(lambda: argocd().server, session, clock),
+            clock=clock,
+            settings=argocd,
+            pod=_own_pod(environ),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._kube.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._kube.__aexit__(*error)
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What runs as long as it is entered."""
+        return self._argo.loops
+
+    def find_app(self, labels: Mapping[str, str]) -> str | None:
+        """Return the Application that an alert is about."""
+        found = self._owners.find(labels)
+        return str(found) if found is not None else None
+
+    def places(self) -> list[str]:
+        """Return the Applications and their namespaces, as access and completion name them."""
+        applications = self._argo.applications.values()
+        namespaces = {each.destination.namespace for each in applications} - {""}
+        return [*(f"namespace:{name}" for name in namespaces), *(f"app:{each.key}" for each in applications)]
+
+    def status(self) -> Iterator[StatusLine]:
+        """How well the cluster is seen, a line for each kind of resource."""
+        for name, health in (
+            ("Applications", self._argo.applications.health),
+            ("AppProjects", self._argo.projects.health),
+            ("ApplicationSets", self._argo.sets.health),
+        ):
+            yield StatusLine(
+                f"Argo CD's {name}",
+                ok=health.phase is WatchPhase.SYNCED,
+                text=health.problem or f"{health.objects:,} are watched",
+            )
+
+
+def _own_pod(environ: Mapping[str, str]) -> Pod | None:
+    """Return the pod that this process runs in, as the chart tells it."""
+    namespace, name = environ.get("POD_NAMESPACE"), environ.get("POD_NAME") or environ.get("HOSTNAME")
+    return Pod(namespace, name) if namespace and name else None
