@@ -56,6 +56,14 @@ class Alertmanager:
             "generatorURL": "http://prometheus.example.org/graph",
         }
 
+    async def amtool(self, *arguments: str) -> str:
+        """Run amtool against it, as somebody at a terminal would; return what it prints."""
+        command = (find_program("amtool"), f"--alertmanager.url={self.url}", *arguments)
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        printed, _ = await process.communicate()
+        assert process.returncode == 0, printed
+        return printed.decode().strip()
+
     async def _post(self, alerts: list[dict[str, Any]]) -> None:
         async with self._session.post(f"{self.url}/api/v2/alerts", json=alerts) as answer:
             assert answer.status == 200, await answer.text()
@@ -63,11 +71,19 @@ class Alertmanager:
 
 @contextlib.asynccontextmanager
 async def an_alertmanager(
-    folder: Path, bot_port: int, *, group_by: tuple[str, ...] = ("alertname",), path: str = ""
+    folder: Path,
+    bot_port: int,
+    *,
+    group_by: tuple[str, ...] = ("alertname",),
+    path: str = "",
+    port: int | None = None,
 ) -> AsyncIterator[Alertmanager]:
-    """Run one whose only receiver is the bot, as the README describes it, only more hasty."""
+    """Run one whose only receiver is the bot, as the README describes it, only more hasty.
+
+    The same folder and port again make it one that was restarted.
+    """
     program = find_program("prometheus-alertmanager", "alertmanager")
-    port = free_port()
+    port = port or free_port()
     webhook = {
         "url": f"http://127.0.0.1:{bot_port}/webhooks/alertmanager{path}",
         "http_config": {"authorization": {"credentials": TOKEN}},
@@ -77,6 +93,8 @@ async def an_alertmanager(
     config.write_text(
         yaml.safe_dump(
             {
+                # A peer is believed that an alert is over once it is up for that long.
+                "global": {"resolve_timeout": "1s"},
                 "route": {
                     "receiver": "discord",
                     "group_by": list(group_by),
