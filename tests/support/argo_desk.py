@@ -149,6 +149,7 @@ class Desk:
     pod: Pod | None = POD
     watches: bool = True
     waits_for: timedelta = timedelta(seconds=5)
+    operating: OperationPolicy = OperationPolicy(channel_id=GITOPS)
     made: list[int] = field(default_factory=lambda: [0])
 
     async def __aenter__(self) -> Self:
@@ -171,7 +172,7 @@ class Desk:
             self.cards,
             self.journal,
             clock=self.clock,
-            policy=lambda: OperationPolicy(channel_id=GITOPS),
+            policy=lambda: self.operating,
             guild=lambda: GUILD,
             make_id=self._make_id,
         )
