@@ -40,6 +40,9 @@ def check_rules(data: Data) -> Iterator[Finding]:
     yield from _webhooks_are_guarded(data)
     yield from _operations_are_shown(data)
     yield from _news_lead_somewhere(data)
+    yield from _minecraft_servers_are_told_apart(data)
+    yield from _minecraft_is_shown(data)
+    yield from _minecraft_needs_a_cluster(data)
 
 
 def _own_names(data: Data) -> Iterator[Finding]:
@@ -174,6 +177,37 @@ def _news_lead_somewhere(data: Data) -> Iterator[Finding]:
     channels = _mapping(data, "discord", "channels")
     for path, route in _items(data, "kubernetes", "argocd", "news"):
         yield from _unknown_channel(route.get("channel"), channels, (*path, "channel"))
+
+
+def _minecraft_servers_are_told_apart(data: Data) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for path, server in _items(data, "minecraft", "servers"):
+        name = server.get("name")
+        if isinstance(name, str):
+            if name in seen:
+                yield Finding((*path, "name"), "expected a name of its own: an earlier one has it")
+            seen.add(name)
+
+
+def _minecraft_is_shown(data: Data) -> Iterator[Finding]:
+    channels, minecraft = _mapping(data, "discord", "channels"), _mapping(data, "minecraft")
+    named: list[tuple[KeyPath, Any]] = [
+        (("minecraft", "boards", index), name)
+        for index, name in enumerate(_as_sequence(minecraft.get("boards")))
+    ]
+    named.append((("minecraft", "requests"), minecraft.get("requests")))
+    for path, name in named:
+        if channels and isinstance(name, str) and name not in channels:
+            yield Finding(path, "expected a name of discord.channels", nearest(name, channels))
+
+
+def _minecraft_needs_a_cluster(data: Data) -> Iterator[Finding]:
+    if data.get("kubernetes") is not None:
+        return
+    minecraft = _mapping(data, "minecraft")
+    for key in ("discover", "write"):
+        if minecraft.get(key) is True:
+            yield Finding(("minecraft", key), "expected the section kubernetes beside it")
 
 
 def _is_loopback(host: str) -> bool:

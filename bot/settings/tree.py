@@ -12,6 +12,7 @@ from bot.alerts.settings import AlertsSettings
 from bot.chat.settings import DiscordSettings
 from bot.configurable import NeedsRestart, Section
 from bot.database.settings import DatabaseSettings
+from bot.minecraft.settings import MinecraftSettings
 from bot.operations.settings import OperationsSettings
 from bot.settings.kubernetes import KubernetesSettings
 from bot.telemetry.settings import LogSettings
@@ -36,6 +37,8 @@ class Settings(Section):
     """What becomes of an alert."""
     kubernetes: Annotated[KubernetesSettings | None, NeedsRestart()] = None
     """The cluster that is watched, and what of it. Without this section the bot needs no cluster."""
+    minecraft: MinecraftSettings | None = None
+    """Minecraft servers. Without this section none are watched."""
     operations: OperationsSettings = OperationsSettings()
     """What people ask of the cluster."""
     access: AccessSettings | None = None

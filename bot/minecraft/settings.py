@@ -1,0 +1,133 @@
+"""What can be configured about Minecraft servers."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
+
+from bot.configurable import Duration, FileTwin, Secret, Section
+from bot.core.errors import InvalidError
+from bot.minecraft.model import DownRules, Edition, Server, parse_address
+
+USUAL_CHANNEL = "minecraft"
+
+ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
+"""What we call a server."""
+Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""The name of a Kubernetes namespace."""
+
+
+def _address(text: str) -> str:
+    try:
+        parse_address(text)
+    except InvalidError as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+AddressText = Annotated[
+    str,
+    AfterValidator(_address),
+    WithJsonSchema({"type": "string", "examples": ["mc.example.org", "10.0.0.7:25565"]}),
+]
+"""A host, and a port if it is not the usual one."""
+
+
+class RconSettings(Section):
+    """The console of a server, by RCON."""
+
+    address: AddressText
+    """Where RCON listens; without a port 25575."""
+    password: Annotated[Secret, FileTwin()]
+    """The password of RCON."""
+
+
+class WorkloadSettings(Section):
+    """What runs a server in Kubernetes."""
+
+    namespace: Namespace
+    """Where it is."""
+    kind: Literal["deployment", "statefulset"] = "deployment"
+    """What it is."""
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+    """Its name."""
+
+
+class ServerSettings(Section):
+    """One server."""
+
+    name: ServerName
+    """What we call it; `server:<name>` in grants."""
+    address: AddressText
+    """Where it is asked; a name without a port may have an SRV record."""
+    edition: Literal["java", "bedrock"] = "java"
+    """Which game it is."""
+    shown_address: str | None = Field(default=None, max_length=100)
+    """What players type, where that is something else; empty: nobody is told."""
+    rcon: RconSettings | None = None
+    """Its console: names of all players, the whitelist, a word before it stops."""
+    workload: WorkloadSettings | None = None
+    """What runs it, where it can be started and stopped."""
+
+
+class DownSettings(Section):
+    """When a server that is down becomes an incident."""
+
+    after: Duration = timedelta(minutes=5)
+    """It must have been down for this long."""
+    back_for: Duration = timedelta(minutes=1)
+    """It must be back for this long before it counts as back."""
+    severity: str = Field(default="warning", min_length=1, max_length=40)
+    """The label `severity` of the alert, for routes."""
+
+
+class MinecraftSettings(Section):
+    """Minecraft servers: their status, their past, their whitelists."""
+
+    servers: tuple[ServerSettings, ...] = ()
+    """The servers."""
+    discover: bool = False
+    """Whether servers are also found among the Services of the cluster; needs the section `kubernetes`."""
+    namespaces: tuple[Namespace, ...] = ()
+    """Where Services are looked at. Empty: in the whole cluster."""
+    write: bool = False
+    """Whether people may start and stop servers that run in Kubernetes."""
+    boards: tuple[str, ...] | None = None
+    """Names of `discord.channels` that have a board with all servers; without it `minecraft`, where that is
+    one of them."""
+    requests: str | None = None
+    """The name of the channel in which requests for a place on a whitelist wait for an operator; without
+    it that of the first board."""
+    presence: bool = True
+    """Whether the bot's presence says how many play."""
+    every: Duration = timedelta(seconds=15)
+    """How often each server is asked."""
+    timeout: Duration = timedelta(seconds=5)
+    """How long an answer may take."""
+    at_once: int = Field(default=50, ge=1, le=500)
+    """How many servers are asked at the same moment at most."""
+    down: DownSettings | None = DownSettings()
+    """When a server that is down becomes an incident; `null`: never."""
+    keep: Duration = timedelta(days=7)
+    """How long every change is kept that was seen."""
+    keep_hours: Duration = timedelta(days=365)
+    """How long what each hour was like is kept."""
+
+
+def compile_servers(settings: MinecraftSettings) -> tuple[Server, ...]:
+    """Return the servers that the configuration names."""
+    return tuple(
+        Server(
+            name=each.name,
+            address=parse_address(each.address),
+            edition=Edition(each.edition),
+            shown_address=each.address if each.shown_address is None else each.shown_address,
+        )
+        for each in settings.servers
+    )
+
+
+def compile_down(settings: MinecraftSettings) -> DownRules | None:
+    """Return when a server that is down is worth an incident; None: never."""
+    down = settings.down
+    return None if down is None else DownRules(after=down.after, back_for=down.back_for)
