@@ -1,11 +1,16 @@
 """What can be configured about Argo CD."""
 
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from bot.argocd.episodes import NewsPolicy, Route
 from bot.configurable import Duration, FileTwin, HttpUrl, MatcherText, NeedsRestart, Secret, Section
+from bot.core.matchers import parse_matchers
+
+USUAL_CHANNEL: Final = "gitops"
 
 Namespace = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """The name of a Kubernetes namespace."""
@@ -59,3 +64,19 @@ class ArgoSettings(Section):
     """Whether deployments by auto-sync that went well stay out of the channel; the journal has them."""
     settle: Duration = timedelta(minutes=1)
     """How long an Application must be degraded or out of sync before it is news."""
+
+
+def compile_news(settings: ArgoSettings, channels: Mapping[str, str]) -> NewsPolicy:
+    """Return what the settings say about news; `channels` are our names with Discord's ids."""
+    routes = settings.news or (NewsRouteSettings(channel=USUAL_CHANNEL),)
+    return NewsPolicy(
+        routes=tuple(
+            Route(
+                matchers=tuple(matcher for text in route.match for matcher in parse_matchers(text)),
+                channel_id=int(channels[route.channel]) if route.channel in channels else None,
+            )
+            for route in routes
+        ),
+        quiet=settings.quiet,
+        settle=settings.settle,
+    )

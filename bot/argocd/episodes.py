@@ -1,0 +1,219 @@
+"""What about an Application is news, and how long it is one story. Pure.
+
+A story (an episode) begins when something about an Application is wrong for longer
+than a moment, and ends when nothing is; whatever happens in between belongs to it.
+What was wrong already when the bot first saw the Application is no news.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from bot.argocd.changes import Initiator, initiator_of
+from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncStatus, SyncSummary
+from bot.core.matchers import Matcher
+from bot.kube.model import ObjectKey
+
+REOPENS_WITHIN: Final = timedelta(minutes=30)
+"""What is wrong again so soon after all was well goes on with the same story."""
+
+_MOST_HAPPENINGS: Final = 12
+_TERMINATED: Final = "Operation terminated"
+
+
+class News(StrEnum):
+    """What can be news; the label `event` of routes."""
+
+    SYNC_FAILED = "sync-failed"
+    DEGRADED = "degraded"
+    DRIFTED = "drifted"
+    """It is not what its sources say: they moved on, or somebody changed what runs."""
+    ERROR = "error"
+    """Argo CD cannot work out what it should be, or says that its specification is wrong."""
+    DEPLOYED = "deployed"
+    """Another revision runs."""
+    WELL = "well"
+    """Nothing is wrong any more."""
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One line of the routing table of news."""
+
+    matchers: tuple[Matcher, ...] = ()
+    channel_id: int | None = None
+    """None: the journal alone is told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewsPolicy:
+    """What the configuration says about news."""
+
+    routes: tuple[Route, ...] = ()
+    quiet: bool = True
+    settle: timedelta = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is remembered of an Application between two looks at it, across restarts."""
+
+    sync: str = ""
+    """The last sync that was over, as `sync_name` calls it."""
+    deployed: str = ""
+    """What ran."""
+    told: frozenset[News] = frozenset()
+    """What was wrong and is known to be: told, or there from the beginning."""
+    episode: int | None = None
+    """The story that goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """Something that happened in a story."""
+
+    news: News
+    at: datetime
+    words: str = ""
+    """Plain text of Argo CD's, or who did it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """A story about an Application: what its card shows."""
+
+    id: int
+    key: ObjectKey
+    channel_id: int
+    opened_at: datetime
+    closed_at: datetime | None = None
+    happenings: tuple[Happening, ...] = ()
+    """Oldest first; of many the newest."""
+    wrong: frozenset[News] = frozenset()
+    """What is wrong now."""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """Plain: `project`, `namespace`, `cluster`, `health`, `sync`, `phase`, `revision`, `message`,
+    `out_of_sync` (a number), `differs` (names, with commas between)."""
+
+
+def sync_name(sync: SyncSummary) -> str:
+    """Return what tells one sync that is over from all others of its Application."""
+    began = sync.started_at.isoformat() if sync.started_at is not None else ""
+    return f"{began} {sync.phase.value} {sync.operation or sync.promotion or sync.by}".strip()
+
+
+def deployed_name(application: Application) -> str:
+    """Return what runs, to be compared with what ran."""
+    return " ".join(application.deployed.revisions) if application.deployed is not None else ""
+
+
+def finished_sync(application: Application) -> SyncSummary | None:
+    """Return the last sync, if it is over and changed something or tried to."""
+    sync = application.last_sync
+    return sync if sync is not None and sync.is_over and not sync.dry_run else None
+
+
+def wrong_with(application: Application) -> frozenset[News]:
+    """Return what is wrong with an Application at this moment."""
+    found = set()
+    sync = finished_sync(application)
+    if (
+        sync is not None
+        and sync.phase in {SyncPhase.FAILED, SyncPhase.ERROR}
+        and not sync.message.startswith(_TERMINATED)
+        and initiator_of(sync) is not Initiator.OURS
+    ):
+        found.add(News.SYNC_FAILED)
+    if application.health is HealthStatus.DEGRADED:
+        found.add(News.DEGRADED)
+    if application.sync is SyncStatus.OUT_OF_SYNC and not application.is_syncing:
+        found.add(News.DRIFTED)
+    if any(each.type in {"ComparisonError", "InvalidSpecError"} for each in application.conditions):
+        found.add(News.ERROR)
+    return frozenset(found)
+
+
+def words_about(news: News, application: Application) -> str:
+    """Return what Argo CD says of it, plain and raw."""
+    sync = application.last_sync
+    match news:
+        case News.SYNC_FAILED:
+            return sync.message if sync is not None else ""
+        case News.ERROR:
+            return next((each.message for each in application.conditions if each.is_error), "")
+        case News.DRIFTED:
+            return ", ".join(application.out_of_sync_names)
+        case News.DEPLOYED:
+            return name_of_initiator(sync) if sync is not None else ""
+        case _:
+            return ""
+
+
+def name_of_initiator(sync: SyncSummary) -> str:
+    """Return who began a sync, plain."""
+    match initiator_of(sync):
+        case Initiator.AUTO_SYNC:
+            return "auto-sync"
+        case Initiator.APPLICATION_SET:
+            return "ApplicationSet"
+        case Initiator.KARGO:
+            return "Kargo"
+        case _:
+            return sync.by
+
+
+def facts_of(application: Application) -> dict[str, str]:
+    """Return what a card shows of an Application."""
+    sync = application.last_sync
+    facts = {
+        "project": application.project,
+        "namespace": application.destination.namespace,
+        "cluster": application.destination.cluster,
+        "health": application.health.value,
+        "sync": application.sync.value,
+        "phase": sync.phase.value if sync is not None else "",
+        "revision": application.revision,
+        "message": sync.message if sync is not None else "",
+        "out_of_sync": str(application.out_of_sync),
+        "differs": ", ".join(application.out_of_sync_names),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def labels_of(application: Application, news: News) -> dict[str, str]:
+    """Return what routes match against; Argo CD's own words win over an Application's labels."""
+    sync = application.last_sync
+    return {
+        **dict(application.labels),
+        "project": application.project,
+        "app": application.key.name,
+        "namespace": application.destination.namespace,
+        "health": application.health.value,
+        "sync": application.sync.value,
+        "phase": sync.phase.value if sync is not None else "",
+        "event": news.value,
+    }
+
+
+def channel_for(routes: Iterable[Route], labels: Mapping[str, str]) -> int | None:
+    """Return where something is told: by the first route that fits."""
+    for route in routes:
+        if all(matcher.matches(labels) for matcher in route.matchers):
+            return route.channel_id
+    return None
+
+
+def is_quiet_deployment(application: Application, policy: NewsPolicy) -> bool:
+    """Tell whether a new revision is for the journal alone: ours have cards, auto-sync is mostly quiet."""
+    sync = finished_sync(application)
+    who = initiator_of(sync) if sync is not None else Initiator.AUTO_SYNC
+    automatic = who in {Initiator.AUTO_SYNC, Initiator.APPLICATION_SET}
+    return who is Initiator.OURS or (automatic and policy.quiet)
+
+
+def go_on(episode: Episode, happenings: Sequence[Happening]) -> Episode:
+    """Return a story with what happened since."""
+    return replace(episode, happenings=(*episode.happenings, *happenings)[-_MOST_HAPPENINGS:])

@@ -1,0 +1,339 @@
+"""What happens to Applications without us: in the journal once, in a channel as one card a story."""
+
+from datetime import timedelta
+
+import pytest
+
+from bot.argocd.episodes import News, NewsPolicy, Route
+from bot.argocd.news import CARD, NewsDesk
+from bot.argocd.settings import ArgoSettings, compile_news
+from bot.cards.store import find_card
+from bot.core.loops import AT_ONCE
+from bot.core.matchers import parse_matchers
+from bot.database.engine import Database
+from bot.demo.cluster.repositories import Piece
+from bot.journal.model import Outcome
+from tests.support.argo_desk import CONFIG, GITOPS, WEB, Desk
+
+EVERYTHING = NewsPolicy(routes=(Route(channel_id=GITOPS),))
+NEWER = Piece(kind="Deployment", name="web", image="shop:2")
+
+
+class Newsroom:
+    """A process of the bot that watches what happens."""
+
+    def __init__(self, desk, policy=EVERYTHING):
+        self.desk = desk
+        self.policy = policy
+        self.before = 0
+        self.news = NewsDesk(
+            desk.leading, desk.cards, desk.journal, desk.argo, clock=desk.clock, policy=lambda: self.policy
+        )
+
+    async def look(self, times=1):
+        """Let time go by; Argo CD and then the bot look."""
+        for _ in range(times):
+            await self.desk.stage.step()
+            await self.desk.catch_up()
+            while await self.news.step() == AT_ONCE:
+                pass
+
+    async def began(self):
+        """Forget what was noted while everything was made ready."""
+        await self.look()
+        self.before = len(await self.entries())
+
+    async def entries(self):
+        return [entry for entry in await self.desk.entries() if entry.action == "argocd:synced"]
+
+    async def notes(self):
+        """The syncs that were noted since, as who and what became of it."""
+        return [
+            (entry.detail.get("by") or entry.detail.get("how"), entry.outcome.value, entry.app)
+            for entry in (await self.entries())[self.before :]
+        ]
+
+    async def story(self, number=1):
+        return await self.news.get(number)
+
+    async def card(self, number=1, channel=GITOPS):
+        async with self.desk.leading.reading() as tx:
+            return await find_card(tx, CARD, str(number), channel)
+
+
+@pytest.fixture
+async def newsdesk(stage, database, tmp_path):
+    async with Desk(stage, database, tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def room(newsdesk):
+    return Newsroom(newsdesk)
+
+
+async def refreshed(stage, name="shop"):
+    stage.patch({"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}}, name)
+
+
+async def test_what_was_there_before_the_bot_is_no_news(stage, newsdesk):
+    await stage.deployed()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await stage.step()
+    await newsdesk.catch_up()
+    room = Newsroom(newsdesk)
+    await room.look(60)
+    assert await room.notes() == []
+    assert await room.card() is None
+
+
+async def test_a_sync_by_somebody_else_is_noted_once(stage, room):
+    first = await stage.deployed()
+    await room.began()
+    second = stage.commit(NEWER, CONFIG)
+    stage.sync_by("carol")
+    await room.look(10)
+    (entry,) = (await room.entries())[room.before :]
+    assert entry.change
+    assert entry.namespace == "shop"
+    assert entry.detail == {"by": "carol", "from": first, "to": second}
+
+
+async def test_a_new_application_is_noted_from_its_first_sync_on(stage, room):
+    await room.began()
+    stage.commit(WEB, CONFIG)
+    stage.put("shop", automated={})
+    await room.look(6)
+    assert await room.notes() == [("auto-sync", "done", "argocd/shop")]
+
+
+async def test_our_own_syncs_are_noted_by_their_operations_alone(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.commit(NEWER, CONFIG)
+    await refreshed(stage)
+    await room.look()
+    name = await room.desk.sync()
+    await room.desk.until_over(name)
+    await room.look(5)
+    assert await room.notes() == []
+    changes = [entry for entry in await room.desk.entries() if entry.change]
+    assert [entry.operation for entry in changes] == [None, name]
+    assert await room.card() is None
+
+
+async def test_a_dry_run_is_not_noted(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.sync_by("carol", dryRun=True)
+    await room.look(5)
+    assert await room.notes() == []
+
+
+async def test_a_restart_notes_what_happened_meanwhile_and_nothing_twice(stage, room):
+    await stage.deployed(name="one")
+    await stage.deployed(name="two")
+    await room.began()
+    stage.sync_by("carol", name="one")
+    await room.look(5)
+    # Nobody looks meanwhile; a third comes to be and is synced.
+    stage.sync_by("dave", name="two")
+    await stage.step(5)
+    await stage.deployed(name="three")
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        again.before = room.before
+        await again.look(5)
+        assert await again.notes() == [
+            ("carol", "done", "argocd/one"),
+            ("admin", "done", "argocd/three"),
+            ("dave", "done", "argocd/two"),
+        ]
+    async with room.desk.restarted() as third:
+        last = Newsroom(third)
+        last.before = room.before
+        await last.look(5)
+        assert len(await last.notes()) == 3
+
+
+async def test_a_failed_sync_is_told_and_is_no_change(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.commit(WEB, Piece(kind="ConfigMap", name="config", content="2", refused="quota exceeded"))
+    stage.sync_by("carol")
+    await room.look(5)
+    ((_, outcome, _),) = await room.notes()
+    assert outcome == Outcome.FAILED.value
+    assert not (await room.entries())[-1].change
+    story = await room.story()
+    assert story.wrong == {News.SYNC_FAILED}
+    assert story.happenings[0].words
+    assert await room.card() is not None
+
+
+async def test_what_is_degraded_only_for_a_moment_is_not_told(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(3)
+    stage.controller.break_down("argocd", "shop", "web", broken=False)
+    await refreshed(stage)
+    await room.look(60)
+    assert await room.card() is None
+
+
+async def test_a_story_is_one_card_from_beginning_to_end(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(35)
+    story = await room.story()
+    assert story.wrong == {News.DEGRADED}
+    card = await room.card()
+    stage.controller.drift("argocd", "shop", "config")
+    await refreshed(stage)
+    await room.look(35)
+    assert (await room.story()).wrong == {News.DEGRADED, News.DRIFTED}
+    assert (await room.card()).wanted > card.wanted
+
+    stage.controller.break_down("argocd", "shop", "web", broken=False)
+    stage.sync_by("carol")
+    await room.look(5)
+    ended = await room.story()
+    assert ended.closed_at is not None
+    assert ended.wrong == frozenset()
+    assert [each.news for each in ended.happenings] == [News.DEGRADED, News.DRIFTED, News.WELL]
+    with pytest.raises(Exception, match="no longer kept"):
+        await room.story(2)
+
+
+async def test_what_breaks_again_soon_goes_on_with_its_story(stage, room):
+    await stage.deployed()
+    await room.began()
+    for broken in (True, False, True):
+        stage.controller.break_down("argocd", "shop", "web", broken=broken)
+        await refreshed(stage)
+        await room.look(35)
+    story = await room.story()
+    assert story.closed_at is None
+    assert [each.news for each in story.happenings] == [News.DEGRADED, News.WELL, News.DEGRADED]
+    room.desk.clock.advance(timedelta(hours=1))
+    stage.controller.break_down("argocd", "shop", "web", broken=False)
+    await refreshed(stage)
+    await room.look(2)
+    room.desk.clock.advance(timedelta(hours=1))
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(35)
+    assert (await room.story(2)).opened_at > story.opened_at
+
+
+async def test_a_story_goes_on_after_a_restart(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(35)
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert [each.news for each in (await again.story()).happenings] == [News.DEGRADED]
+        stage.controller.break_down("argocd", "shop", "web", broken=False)
+        await refreshed(stage)
+        await again.look(3)
+        assert (await again.story()).closed_at is not None
+
+
+async def test_auto_sync_that_goes_well_is_quiet_unless_it_is_wanted(stage, room):
+    await stage.deployed(automated={})
+    await room.began()
+    stage.commit(NEWER, CONFIG)
+    await refreshed(stage)
+    await room.look(6)
+    assert await room.card() is None
+    assert len(await room.notes()) == 1
+
+    room.policy = NewsPolicy(routes=EVERYTHING.routes, quiet=False)
+    stage.commit(Piece(kind="Deployment", name="web", image="shop:3"), CONFIG)
+    await refreshed(stage)
+    await room.look(6)
+    story = await room.story()
+    assert [each.news for each in story.happenings] == [News.DEPLOYED]
+    assert story.closed_at is not None
+
+
+async def test_a_deployment_by_somebody_is_told(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.commit(NEWER, CONFIG)
+    stage.sync_by("carol")
+    await room.look(6)
+    story = await room.story()
+    assert [(each.news, each.words) for each in story.happenings] == [(News.DEPLOYED, "carol")]
+
+
+async def test_routes_say_where(stage, room):
+    await stage.deployed()
+    await room.began()
+    room.policy = NewsPolicy(
+        routes=(
+            Route(matchers=parse_matchers('event="degraded"'), channel_id=None),
+            Route(matchers=parse_matchers('project="default",app=~"sh.*"'), channel_id=777),
+            Route(channel_id=GITOPS),
+        )
+    )
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(35)
+    assert await room.card() is None
+    stage.controller.drift("argocd", "shop", "config")
+    await refreshed(stage)
+    await room.look(35)
+    assert (await room.story()).channel_id == 777
+    assert await room.card(channel=777) is not None
+
+
+async def test_an_application_that_goes_ends_its_story(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await room.look(35)
+    stage.patch({"metadata": {"finalizers": None}})
+    stage.server.delete("Application", "argocd", "shop")
+    await room.look(2)
+    story = await room.story()
+    assert story.closed_at is not None
+    assert story.happenings[-1].news is News.DELETED
+
+
+async def test_what_cannot_be_written_down_now_is_written_later(stage, room, database_kind):
+    if database_kind != "sqlite":
+        pytest.skip("one way to fail is enough")
+    await stage.deployed()
+    await room.began()
+    stage.sync_by("carol")
+    await stage.step(5)
+    await room.desk.catch_up()
+    working = room.news._database
+    room.news._database = Database("sqlite+aiosqlite:////nowhere/at/all.db")
+    with pytest.raises(Exception, match="database"):
+        await room.news.step()
+    room.news._database = working
+    await room.look()
+    assert await room.notes() == [("carol", "done", "argocd/shop")]
+
+
+def test_news_go_to_the_usual_channel_unless_routes_say_otherwise():
+    assert compile_news(ArgoSettings(), {"gitops": "12"}).routes == (Route(channel_id=12),)
+    assert compile_news(ArgoSettings(), {"alerts": "12"}).routes == (Route(channel_id=None),)
+    settings = ArgoSettings.model_validate(
+        {"news": [{"match": ['project="prod"'], "channel": "critical"}, {"channel": "none"}]}
+    )
+    routes = compile_news(settings, {"critical": "7"}).routes
+    assert [(route.channel_id, len(route.matchers)) for route in routes] == [(7, 1), (None, 0)]
+    with pytest.raises(ValueError, match="expected"):
+        ArgoSettings.model_validate({"news": [{"match": ["nonsense"], "channel": "none"}]})
