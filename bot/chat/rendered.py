@@ -30,3 +30,10 @@ class Rendered:
     """The message that this one answers."""
     silent: bool = False
     """Whether the creation leaves phones quiet."""
+
+    def __post_init__(self) -> None:
+        """Show what is attached: Discord hides files that no component of such a message names."""
+        shown = {item.media.url for item in self.view.walk_children() if isinstance(item, discord.ui.File)}
+        for file in self.files:
+            if (url := f"attachment://{file.name}") not in shown:
+                self.view.add_item(discord.ui.File(url))
