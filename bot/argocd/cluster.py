@@ -17,7 +17,7 @@ from bot.chat.text import code
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, MachineError, NotFoundError, UnavailableError
 from bot.core.loops import Loop
-from bot.kube.events import write_event
+from bot.kube.events import EVENTS, write_event
 from bot.kube.model import Json, ObjectKey, Reference, Resource, Right
 from bot.kube.reflector import Watched
 from bot.kube.transport import Cluster
@@ -168,6 +168,7 @@ def rights_needed(namespaces: Sequence[str], *, write: bool) -> tuple[Right, ...
     writing = [
         Right("patch", resource, place) for resource in (APPLICATIONS, APPLICATION_SETS) for place in places
     ]
+    writing += [Right("create", EVENTS, place) for place in places]
     return (*reading, *writing)
 
 

@@ -121,6 +121,28 @@ class ArgoServer:
             self._commits.popitem(last=False)
         return commit
 
+    async def who_am_i(self) -> str:
+        """Return the name by which the server knows our token.
+
+        Raises:
+            BrokenError: It does not know the token, or is no Argo CD.
+            UnavailableError: It does not answer.
+        """
+        settings = self._settings()
+        if settings is None:
+            raise NotFoundError(_NOT_CONFIGURED)
+        status, body = await self._request(settings, f"{settings.url}/api/v1/session/userinfo", {})
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise UnavailableError(f"Argo CD's server answers {status}.")
+        if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise BrokenError("Argo CD's server does not accept our token: it may have expired.")
+        answer = _parsed(body) if status == HTTPStatus.OK else {}
+        if "loggedIn" not in answer and "username" not in answer:
+            raise BrokenError("Argo CD's server is not understood: its address may lead elsewhere.")
+        if not answer.get("loggedIn"):
+            raise BrokenError("Argo CD's server does not accept our token: it may have expired.")
+        return text(answer.get("username"))
+
     async def _get(self, application: Application, *path: str, **query: str) -> Json:
         settings = self._settings()
         if settings is None:
@@ -178,6 +200,13 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
             raise BrokenError(f"Argo CD's server answers more than {_MOST_BYTES >> 20} MiB.")
         parts.append(part)
     return b"".join(parts)
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    try:
+        return mapping(json.loads(body))
+    except ValueError:
+        return {}
 
 
 def _failure(status: int, application: Application) -> MachineError:

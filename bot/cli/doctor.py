@@ -8,7 +8,8 @@ from pathlib import Path
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import DeliveryState
 from bot.cli.configuration import add_config_argument
-from bot.cli.online import Finding, check_online
+from bot.cli.findings import Finding
+from bot.cli.online import check_online
 from bot.core.errors import MachineError
 from bot.database.engine import Database
 from bot.database.leadership import Leadership
@@ -23,7 +24,9 @@ _SQLITE_FILE = "sqlite+aiosqlite:///"
 def add_arguments(parser: ArgumentParser) -> None:
     """Take the configuration, and whether to leave the network alone."""
     add_config_argument(parser)
-    parser.add_argument("--offline", action="store_true", help="do not ask Discord and Alertmanager")
+    parser.add_argument(
+        "--offline", action="store_true", help="do not ask Discord, Alertmanager and the cluster"
+    )
 
 
 def run(arguments: Namespace) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import aiohttp
 
 from bot.alerts.peers.settings import AlertmanagerSettings
+from bot.cli.cluster import check_cluster
+from bot.cli.findings import Finding
 from bot.core.errors import BrokenError, MachineError, UnavailableError
 from bot.settings.tree import Settings
 
@@ -38,19 +40,6 @@ Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What one question was answered with."""
-
-    subject: str
-    is_fine: bool
-    text: str
-    """What was found; if it is not fine, also what to do."""
-
-    def __str__(self) -> str:
-        return f"{'ok  ' if self.is_fine else 'FAIL'} {self.subject}: {self.text}"
-
-
-@dataclass(frozen=True, slots=True)
 class _Place:
     """The guild as the bot sees it."""
 
@@ -63,7 +52,7 @@ class _Place:
 
 
 async def check_online(settings: Settings) -> list[Finding]:
-    """Return what Discord and every Alertmanager say; raises nothing."""
+    """Return what Discord, every Alertmanager and the cluster say; raises nothing."""
     # Discord asks for this form: https://discord.com/developers/docs/reference#user-agent
     headers = {"User-Agent": f"DiscordBot (https://the-machine.dev, {version('the-machine')})"}
     async with aiohttp.ClientSession(headers=headers) as session, asyncio.TaskGroup() as tasks:
@@ -73,7 +62,8 @@ async def check_online(settings: Settings) -> list[Finding]:
             for one in settings.alertmanagers
             for url in one.api_urls
         ]
-    return [*discord.result(), *(other.result() for other in others)]
+        cluster = tasks.create_task(check_cluster(settings.kubernetes, session), name="check-cluster")
+    return [*discord.result(), *(other.result() for other in others), *cluster.result()]
 
 
 class _Discord:
