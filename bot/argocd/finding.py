@@ -4,7 +4,7 @@ A wrong Application is worse than none: where several could be meant, none is na
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Protocol
 
 from bot.argocd.model import WORKLOAD_KINDS, Application, Workload
@@ -45,30 +45,33 @@ class Known(Protocol):
     def find(self, key: ObjectKey) -> Application | None:
         """Return one."""
 
-    def values(self) -> Collection[Application]:
-        """Return all."""
-
 
 class Owners:
-    """Which Application owns what. Only namespaces are indexed, since thousands of Applications are kept."""
+    """Which Application owns what: found by namespace and by name, for there may be thousands."""
 
     def __init__(self, known: Known) -> None:
         """Take what knows the Applications; `change` must be told of each that it has already."""
         self._known = known
-        self._by_namespace: dict[str, tuple[ObjectKey, ...]] = {}
+        self._by_namespace: dict[str, dict[ObjectKey, None]] = {}
+        self._by_name: dict[str, tuple[ObjectKey, ...]] = {}
 
     def change(self, key: ObjectKey, old: Application | None, new: Application | None) -> None:
         """Take in that an Application is new, different or gone."""
         before, after = _namespaces(old), _namespaces(new)
         for namespace in before - after:
-            left = tuple(each for each in self._by_namespace.get(namespace, ()) if each != key)
-            if left:
-                self._by_namespace[namespace] = left
-            else:
+            there = self._by_namespace.get(namespace, {})
+            there.pop(key, None)
+            if not there:
                 self._by_namespace.pop(namespace, None)
         for namespace in after - before:
-            known = self._by_namespace.get(namespace, ())
-            self._by_namespace[namespace] = known if key in known else (*known, key)
+            self._by_namespace.setdefault(namespace, {})[key] = None
+        others = tuple(each for each in self._by_name.get(key.name, ()) if each != key)
+        if new is not None:
+            self._by_name[key.name] = (*others, key)
+        elif others:
+            self._by_name[key.name] = others
+        else:
+            self._by_name.pop(key.name, None)
 
     def find(self, labels: Mapping[str, str]) -> ObjectKey | None:
         """Return the Application that an alert with these labels is about, if it can only be one.
@@ -86,18 +89,25 @@ class Owners:
         return candidates[0].key if len(candidates) == 1 else None
 
     def _beside(self, namespace: str) -> list[Application]:
-        found = (self._known.find(key) for key in self._by_namespace.get(namespace, ()))
+        return self._found(self._by_namespace.get(namespace, ()))
+
+    def _called(self, name: str) -> list[Application]:
+        return self._found(self._by_name.get(name, ()))
+
+    def _found(self, keys: Iterable[ObjectKey]) -> list[Application]:
+        found = (self._known.find(key) for key in keys)
         return [application for application in found if application is not None]
 
     def _named(self, labels: Mapping[str, str]) -> list[Application]:
         for label in _INSTANCE_LABELS:
             if value := labels.get(label):
-                found = [each for each in self._known.values() if _is_instance(each, value)]
+                name = value.partition("_")[2] or value
+                found = [each for each in self._called(name) if _is_instance(each, value)]
                 if found:
                     return found
         if not _ARGO_LABELS & labels.keys() or not labels.get("name"):
             return []
-        found = [each for each in self._known.values() if each.key.name == labels["name"]]
+        found = self._called(labels["name"])
         for label in ("exported_namespace", "namespace"):
             exact = [each for each in found if each.key.namespace == labels.get(label)]
             if exact:
