@@ -26,6 +26,7 @@ from bot.argocd.card.parts import (
 from bot.argocd.card.past import render_history
 from bot.argocd.card.sets import render_set, render_set_refreshed, render_sets
 from bot.argocd.card.standing import render_refreshed, render_status
+from bot.argocd.card.stories import STORY
 from bot.argocd.model import HealthStatus, SyncStatus
 from bot.argocd.service import ArgoCd
 from bot.argocd.views import Suggestion, Wanted
@@ -61,6 +62,7 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
         actions.register(REFRESH, self._press_refresh)
         actions.register(TERMINATE, self._press_terminate)
         actions.register(REFRESH_SET, self._press_refresh_set)
+        actions.register(STORY, self._press_story)
         actions.register_select(OPEN, self._choose_application)
         actions.register_select(OPEN_SET, self._choose_set)
         actions.register_select(ROLL_BACK, self._choose_rollback)
@@ -245,6 +247,11 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
             name_in(key), by=actor_from(interaction), channel_id=_channel(interaction)
         )
         await reply(interaction, render_preview(proposed))
+
+    async def _press_story(self, interaction: Interaction, key: str) -> None:
+        await defer(interaction)
+        standing = await self._argocd.story_status(int(key), by=actor_from(interaction))
+        await reply(interaction, render_status(standing))
 
     async def _press_diff(self, interaction: Interaction, key: str) -> None:
         name, page = page_in(key)

@@ -13,6 +13,7 @@ from typing import Final
 import structlog
 
 from bot.argocd import store
+from bot.argocd.card.stories import render_story
 from bot.argocd.changes import Initiator, initiator_of
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.episodes import (
@@ -34,8 +35,10 @@ from bot.argocd.episodes import (
     words_about,
     wrong_with,
 )
+from bot.argocd.links import Links
 from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncSummary
 from bot.cards.store import Cards
+from bot.chat.rendered import Rendered
 from bot.core.actor import THE_MACHINE
 from bot.core.clock import Clock
 from bot.core.errors import NotFoundError
@@ -326,6 +329,24 @@ class NewsDesk:
         await store.save_episode(tx, episode)
         await self._cards.want(tx, CARD, str(episode.id), episode.channel_id)
         log.info("argocd_news_told", app=str(episode.key), wrong=sorted(each.value for each in episode.wrong))
+
+
+class NewsCards:
+    """Renders stories; one that is no longer kept has no card."""
+
+    def __init__(self, database: Database, links: Links) -> None:
+        """Take the database, and who knows the address of Argo CD's pages."""
+        self._database = database
+        self._links = links
+
+    async def render(self, key: str, channel_id: int) -> Rendered | None:
+        """Render the story of this number."""
+        del channel_id
+        async with self._database.reading() as tx:
+            episode = await store.find_episode(tx, int(key))
+        if episode is None:
+            return None
+        return render_story(episode, url=await self._links.to_application(episode.key))
 
 
 def _deployed(application: Application, before: Seen) -> str:

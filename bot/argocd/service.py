@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from bot.access.service import Access
+from bot.argocd import store
 from bot.argocd.applied import Applied
 from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE, TREE
 from bot.argocd.asking import Asking
@@ -89,6 +90,7 @@ class ArgoCd:
         looks_every: timedelta = LOOKS_EVERY,
     ) -> None:
         """Take the leading database, the rooms below, the adapters, and the pod that this process runs in."""
+        self._database = database
         self._access = access
         self._operations = operations
         self._argo = argo
@@ -96,7 +98,7 @@ class ArgoCd:
         self._door = Door(database, access, journal, argo)
         self._guard = Guard(argo, settings, pod)
         self._permits = Permits(argo, clock)
-        self._links = Links(argo, settings)
+        self.links = Links(argo, settings)
         self._refresher = Refresher(argo, clock, waits_for=waits_for, looks_every=looks_every)
         self._completion = Completion(argo, self._door, access)
         self._asking = Asking(
@@ -106,7 +108,7 @@ class ArgoCd:
             guard=self._guard,
             permits=self._permits,
             operations=operations,
-            links=self._links,
+            links=self.links,
         )
         applied = Applied(database, journal)
         syncs = SyncConductor(
@@ -178,9 +180,21 @@ class ArgoCd:
             commits=commits,
             resource_health=health,
             is_itself=self._guard.is_itself(application.key),
-            url=await self._links.to_application(application.key),
+            url=await self.links.to_application(application.key),
             parent_is_known=parent is not None and self._argo.applications.find(parent) is not None,
         )
+
+    async def story_status(self, number: int, *, by: Actor) -> Standing:
+        """Return everything about the Application of a story that is told as news.
+
+        Raises:
+            NotFoundError: The story is no longer kept, or the Application is gone.
+        """
+        async with self._database.reading() as tx:
+            episode = await store.find_episode(tx, number)
+        if episode is None:
+            raise NotFoundError("This is no longer kept.")
+        return await self.status(str(episode.key), by=by)
 
     async def tree(self, name: str, *, by: Actor) -> Grown:
         """Return an Application with all that it applies, by wave."""
@@ -192,7 +206,7 @@ class ArgoCd:
             branches=family.grow(application.key),
             above=family.above(application.key),
             watch=self._argo.applications.health,
-            url=await self._links.to_application(application.key),
+            url=await self.links.to_application(application.key),
         )
 
     async def history(self, name: str, *, by: Actor) -> Past:
@@ -212,7 +226,7 @@ class ArgoCd:
             application=application,
             entries=detail.history,
             commits=tuple(commits),
-            url=await self._links.to_application(application.key),
+            url=await self.links.to_application(application.key),
         )
 
     async def diff(self, name: str, *, by: Actor) -> Differences:
@@ -227,7 +241,7 @@ class ArgoCd:
             named=tuple(each for each in detail.resources if each.sync is SyncStatus.OUT_OF_SYNC),
             compared_at=application.reconciled_at,
             why_only_named=why,
-            url=await self._links.to_application(application.key),
+            url=await self.links.to_application(application.key),
         )
 
     async def _differences(self, application: Application) -> tuple[tuple[ResourceDifference, ...], str]:
@@ -247,7 +261,7 @@ class ArgoCd:
         entry = entry_about(application, by=by, action=REFRESH, how="hard" if hard else "normal")
         await self._may_write(entry, refresh_refusal(detail))
         refreshed = await self._recorded(entry, self._refresher.refresh(fresh, hard=hard))
-        return replace(refreshed, url=await self._links.to_application(application.key))
+        return replace(refreshed, url=await self.links.to_application(application.key))
 
     async def _may_write(self, entry: Entry, refused: Refused | None) -> None:
         try:
