@@ -61,8 +61,10 @@ def plan_sync(
     application = detail.application
     name = application.key.name
     what = "Dry run of" if asked.dry_run else "Sync"
+    moves = _moves(_running(application), _wanted(application, asked), application.sources, commits)
     body = [
-        *_revision_lines(detail, asked, commits),
+        *moves,
+        *_comparison_lines(application, asked),
         *_difference_lines(detail, asked),
         *_pruning_lines(detail, asked),
         *_selection_lines(asked),
@@ -80,6 +82,7 @@ def plan_sync(
         system="Argo CD",
         place=place_of(application, home),
         body=tuple(body),
+        brief=(*moves, *_selection_lines(asked), *(_pruning_lines(detail, asked) if asked.prune else ())),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -108,8 +111,9 @@ def plan_rollback(
     application = detail.application
     name = application.key.name
     deployed = f" deployed {timestamp(entry.deployed_at)}" if entry.deployed_at else ""
+    moves = _moves(_running(application), entry.revisions, entry.sources, commits)
     body = [
-        *_moves(_running(application), entry.revisions, entry.sources, commits),
+        *moves,
         f"Entry {entry.id} of the history,{deployed}{_by(entry.by)}.",
         *_pruning_lines(detail, asked),
         *_window_lines(windows),
@@ -129,6 +133,7 @@ def plan_rollback(
         system="Argo CD",
         place=place_of(application, home),
         body=tuple(body),
+        brief=(*moves, *(_pruning_lines(detail, asked) if asked.prune else ())),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -177,6 +182,7 @@ def plan_tree(
         system="Argo CD",
         place=place_of(application, home),
         body=tuple(body),
+        brief=(f"{code(name)} and the {len(below)} below it, wave by wave",),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -257,12 +263,10 @@ def _noted(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
     return {name: revision for name, revision in (("from", old), ("to", new)) if revision}
 
 
-def _revision_lines(detail: ApplicationDetail, asked: Asked, commits: Commits) -> list[str]:
-    application = detail.application
-    lines = _moves(_running(application), _wanted(application, asked), application.sources, commits)
-    if application.reconciled_at is not None and not any(asked.revisions):
-        lines.append(f"-# compared {timestamp(application.reconciled_at)}")
-    return lines
+def _comparison_lines(application: Application, asked: Asked) -> list[str]:
+    if application.reconciled_at is None or any(asked.revisions):
+        return []
+    return [f"-# compared {timestamp(application.reconciled_at)}"]
 
 
 def _moves(

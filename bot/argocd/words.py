@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Final
 
 from bot.argocd.model import Application, HealthStatus, ResourceKey, ResourceResult
 from bot.argocd.progress import Stage, SyncView, Wait, WaitsFor
 from bot.argocd.views import ResourceHealth
 from bot.chat.text import code, cut, escape
-from bot.core.durations import spoken_duration
 from bot.operations.model import Progress, State
 
 DISCARD: Final = "discard"
@@ -210,27 +208,24 @@ def _offers(view: SyncView) -> tuple[str, ...]:
 def _outcome(  # noqa: PLR0911 - one return for each stage reads best
     view: SyncView, application: Application, *, dry_run: bool, discarded_by_us: bool
 ) -> str:
-    took = _took(view)
-    failed = " ".join(f"{line}." for line in describe_failures(view.failures))
+    failed = "".join(f"\n{line}" for line in describe_failures(view.failures))
     match view.stage:
         case Stage.SUCCEEDED if dry_run:
-            return f"The dry run went through{_revisions(view)}{took}: nothing was changed."
+            return f"The dry run went through{_revisions(view)}: nothing was changed."
         case Stage.SUCCEEDED:
-            return f"Everything is applied{_revisions(view)}{took}; {_health(application)}.{_kept(view)}"
+            return f"Everything is applied{_revisions(view)}, and {_health(application)}.{_kept(view)}"
         case Stage.DEGRADED:
-            return f"Everything was applied{_revisions(view)}{took}, but it is **Degraded**.{_kept(view)}"
+            return f"Everything was applied{_revisions(view)}, but it is **Degraded**.{_kept(view)}"
         case Stage.NOT_HEALTHY_IN_TIME:
             return (
-                f"Everything was applied{_revisions(view)}{took}, but it is still "
+                f"Everything was applied{_revisions(view)}, but it is still "
                 f"**{application.health.value}**. Nobody looks any longer.{_kept(view)}"
             )
         case Stage.FAILED | Stage.ERROR:
             what = "failed" if view.stage is Stage.FAILED else "could not be tried"
-            return f"The sync {what}{took}: {_said(view.message)}{f' {failed}' if failed else ''}"
+            return f"The sync {what}: {_said(view.message)}{failed}"
         case Stage.TERMINATED:
-            return (
-                f"It was terminated{took}: {view.counts.done} of {view.counts.total} resources were applied."
-            )
+            return f"It was terminated: {view.counts.done} of {view.counts.total} resources were applied."
         case _:
             return _vanished(view, discarded_by_us=discarded_by_us)
 
@@ -257,13 +252,6 @@ def _kept(view: SyncView) -> str:
     if not view.counts.kept:
         return ""
     return f" {view.counts.kept} that no source has any more were kept: prune was off."
-
-
-def _took(view: SyncView) -> str:
-    if view.started_at is None or view.finished_at is None:
-        return ""
-    took = max(view.finished_at - view.started_at, timedelta(0))
-    return f" in {spoken_duration(took)}"
 
 
 def _said(message: str) -> str:

@@ -1,6 +1,6 @@
 """How an operation looks: its preview, its live card, and all of it for who asks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import discord
@@ -26,7 +26,11 @@ _CELLS: Final = 20
 _MOST_LINES: Final = 12
 _LINE: Final = 300
 _BODY: Final = 1500
+_BRIEF: Final = 700
+_SEEN: Final = 1000
 _OUTCOME: Final = 800
+_COUNTS: Final = 200
+_NOTE: Final = 240
 _MOST_OFFERS: Final = 2
 _DETAILS: Final = 3200
 
@@ -55,19 +59,19 @@ def render_preview(operation: Operation) -> Rendered:
         button(CONFIRM, operation.id, "Confirm", discord.ButtonStyle.success),
         button(DECLINE, f"{operation.id}/{AT_ONCE}", "Cancel"),
     ]
-    view = _message(operation, facts, list(_body(operation.plan.body)), buttons)
+    view = _message(operation, facts, [_body(operation.plan.body)], buttons)
     return Rendered(view=view, marker=custom_id(CONFIRM, operation.id))
 
 
 def render_operation(operation: Operation) -> Rendered:
     """Render the live card of an operation; what is over shrinks."""
     if operation.state.is_final:
-        facts, parts = list(_closed_facts(operation)), list(_closed_parts(operation))
+        facts, parts = _closed_facts(operation), [_closed_parts(operation)]
     elif operation.state.is_running:
-        facts, parts = list(_facts(operation)), list(_running_parts(operation))
+        facts, parts = _facts(operation), [_running_parts(operation), _happening(operation)]
     else:
-        facts, parts = list(_facts(operation)), list(_body(operation.plan.body))
-    view = _message(operation, facts, parts, list(_buttons(operation)))
+        facts, parts = _facts(operation), [_body(operation.plan.body)]
+    view = _message(operation, list(facts), parts, list(_buttons(operation)))
     return Rendered(view=view, marker=custom_id(DETAILS, operation.id))
 
 
@@ -128,11 +132,15 @@ def progress_bar(fraction: float) -> str:
 
 
 def _message(
-    operation: Operation, facts: Sequence[str], parts: Sequence[str], buttons: Sequence[ActionButton]
+    operation: Operation,
+    facts: Sequence[str],
+    parts: Sequence[Iterable[str]],
+    buttons: Sequence[ActionButton],
 ) -> discord.ui.LayoutView:
     items: list[layout.Item] = [layout.text(_headline(operation), layout.subtext(_joined(facts)))]
-    if said := [part for part in parts if part.strip()]:
-        items += [layout.gap(), layout.text(*said)]
+    for part in parts:
+        if said := [line for line in part if line.strip()]:
+            items += [layout.gap(), layout.text(*said)]
     if (opening := _link(operation)) is not None:
         items.append(layout.text(opening))
     items.append(layout.row(*buttons))
@@ -182,33 +190,41 @@ def _running_parts(operation: Operation) -> Iterator[str]:
         yield "starting"
     elif seen is not None:
         bar = progress_bar(seen.fraction) if seen.fraction is not None else ""
-        yield "   ".join(part for part in (bar, escape(seen.step)) if part)
-    yield from _body(operation.plan.body)
+        yield "   ".join(part for part in (bar, cut(escape(seen.step), _COUNTS)) if part)
+    yield from _body(operation.plan.brief or operation.plan.body, _BRIEF)
+
+
+def _happening(operation: Operation) -> Iterator[str]:
+    """Yield what it waits for, and what people and systems did to it."""
+    seen = operation.progress
     if seen is not None:
-        yield from _body(seen.body)
+        yield from _body(seen.body, _SEEN)
         if seen.counts:
-            yield layout.subtext(escape(seen.counts))
+            yield layout.subtext(cut(escape(seen.counts), _COUNTS))
     if operation.unseen_since is not None:
-        yield _cut(
+        yield cut(
             f"**cannot see {escape(operation.plan.system)}** since {timestamp(operation.unseen_since, 'R')}: "
-            f"{operation.problem}"
+            f"{operation.problem}",
+            _NOTE,
         )
     if operation.abandoned is not None:
-        yield _cut(f"{operation.abandoned.outcome} It is looked up whether it had begun all the same.")
+        yield cut(operation.abandoned.outcome, _NOTE)
+        yield "It is looked up whether it had begun all the same."
     if operation.note:
-        yield _cut(operation.note)
+        yield cut(operation.note, _NOTE)
     elif (wish := operation.wish) is not None:
-        yield f"{escape(wish_label(operation.plan, wish.what))}: asked for by {mention(wish.by)}"
+        yield f"{_short(wish_label(operation.plan, wish.what))}: asked for by {mention(wish.by)}"
 
 
 def _closed_parts(operation: Operation) -> Iterator[str]:
+    yield from _body(operation.plan.brief, _BRIEF)
     yield cut(operation.outcome, _OUTCOME)
     seen = operation.progress
     if seen is None or operation.state is State.SUCCEEDED:
         return
-    yield from _body(seen.body)
+    yield from _body(seen.body, _SEEN)
     if seen.counts:
-        yield layout.subtext(escape(seen.counts))
+        yield layout.subtext(cut(escape(seen.counts), _COUNTS))
 
 
 def _buttons(operation: Operation) -> Iterator[ActionButton]:
@@ -233,8 +249,7 @@ def _wish(operation: Operation, what: str, style: discord.ButtonStyle) -> Action
     return button(ACT, f"{operation.id}/{what}", wish_label(operation.plan, what), style)
 
 
-def _body(lines: Sequence[str]) -> Iterator[str]:
-    left = _BODY
+def _body(lines: Sequence[str], left: int = _BODY) -> Iterator[str]:
     for number, line in enumerate(lines[:_MOST_LINES]):
         shown = _cut(line)
         left -= units(shown)

@@ -82,6 +82,8 @@ class Plan:
     """Plain, where the thing is: `default / shop`."""
     body: tuple[str, ...] = ()
     """Lines of safe markup: from → to, what pruning deletes, windows, warnings."""
+    brief: tuple[str, ...] = ()
+    """Lines of safe markup, what of the body matters still once it runs: from → to. Empty: all of it."""
     request: Mapping[str, Any] = field(default_factory=dict)
     """What the conductor needs to start it: JSON."""
     namespace: str | None = None

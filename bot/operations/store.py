@@ -159,7 +159,7 @@ def _operation(body: Mapping[str, Any]) -> Operation:
     return Operation(
         **{
             **values,
-            "plan": Plan(**_with_tuples(_known(Plan, body["plan"]), "targets", "body")),
+            "plan": Plan(**_with_tuples(_known(Plan, body["plan"]), "targets", "body", "brief")),
             "state": State(body["state"]),
             "asked_by": _actor(body["asked_by"]),
             "approvals": tuple(
@@ -184,7 +184,7 @@ def _moment(value: str | None) -> datetime | None:
 
 
 def _with_tuples(values: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {**values, **{name: tuple(values[name]) for name in names}}
+    return {**values, **{name: tuple(values[name]) for name in names if name in values}}
 
 
 def _actor(body: Mapping[str, Any]) -> Actor:

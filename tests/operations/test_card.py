@@ -80,6 +80,16 @@ def test_a_running_one_shows_how_far_it_is_and_what_it_waits_for():
     assert colour(card) == RUNNING
 
 
+def test_once_it_runs_only_what_still_matters_of_the_plan_is_shown():
+    plan = a_plan(body=("`1` → `2`", "compared long ago"), brief=("`1` → `2`",))
+    for state in State:
+        shown = words(render_operation(an_operation(state, plan=plan)))
+        before = state in {State.REQUESTED, State.WAITING}
+        assert ("compared long ago" in shown) is before
+        assert "`1` → `2`" in shown
+    assert "compared long ago" in words(render_details(an_operation(plan=plan), []))
+
+
 def test_one_that_waits_says_how_many_must_approve_and_until_when():
     waiting = an_operation(
         State.WAITING,
@@ -193,7 +203,7 @@ def test_a_bar_has_twenty_cells_and_is_full_only_at_the_end(fraction):
     assert (bar.count("█") == 20) is (fraction >= 1) is (percent == 100)
 
 
-TEXT = st.text(max_size=400)
+TEXT = st.one_of(st.text(max_size=400), st.sampled_from(["x" * 5000, "*" * 900, "🔥" * 600]))
 LINES = st.lists(TEXT.map(escape), max_size=40).map(tuple)
 
 
@@ -208,6 +218,7 @@ LINES = st.lists(TEXT.map(escape), max_size=40).map(tuple)
         system=TEXT,
         place=TEXT,
         body=LINES,
+        brief=LINES,
         cancel_label=TEXT,
         url=st.one_of(st.none(), TEXT),
     ),
@@ -225,9 +236,10 @@ LINES = st.lists(TEXT.map(escape), max_size=40).map(tuple)
     outcome=TEXT.map(escape),
     problem=TEXT.map(escape),
     is_unseen=st.booleans(),
+    ending=st.one_of(st.none(), st.builds(Ending, st.just(State.CANCELLED), TEXT.map(escape), st.just(BOB))),
 )
 def test_no_text_makes_a_card_that_discord_refuses(  # noqa: PLR0917 (hypothesis passes them by name)
-    state, plan, progress, outcome, problem, is_unseen
+    state, plan, progress, outcome, problem, is_unseen, ending
 ):
     operation = an_operation(
         state,
@@ -239,6 +251,7 @@ def test_no_text_makes_a_card_that_discord_refuses(  # noqa: PLR0917 (hypothesis
         unseen_since=NOON if is_unseen else None,
         ended_at=NOON if state.is_final else None,
         approvals_needed=2,
+        abandoned=ending,
     )
     for rendered in (
         render_operation(operation),
