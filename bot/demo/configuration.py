@@ -1,5 +1,6 @@
 """The demo's configuration: an ordinary file, read like any other."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.demo.world import World
@@ -8,14 +9,23 @@ HOST = "127.0.0.1"
 TOKEN = "demo"  # noqa: S105 (it opens a server on loopback that knows made-up alerts)
 
 
-def write_configuration(folder: Path, port: int, world: World) -> Path:
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """Where the made-up cluster is."""
+
+    kubeconfig: Path
+    argocd_url: str
+    argocd_token: str
+
+
+def write_configuration(folder: Path, port: int, world: World, simulated: Simulated) -> Path:
     """Write the file that the app is started with, and return its path."""
     file = folder / "machine.yaml"
     file.write_text(f"""\
 discord:
   token: simulated
   guild: "{world.guild.id}"
-  channels: {{alerts: "{world.channel.id}"}}
+  channels: {{alerts: "{world.channel.id}", gitops: "{world.channel.id}"}}
   roles: {{operators: "{world.operators.id}", oncall: "{world.oncall.id}"}}
 web: {{host: {HOST}, port: {port}, tokens: [{TOKEN}]}}
 database: {{url: "sqlite+aiosqlite:///{(folder / "machine.db").as_posix()}"}}
@@ -26,7 +36,14 @@ alerts:
     - {{channel: alerts}}
 access:
   grants:
-    - {{roles: [operators], may: ["alerts:*", "machine:*"], on: ["*"]}}
+    - {{roles: [operators], may: ["alerts:*", "argocd:*", "machine:*"], on: ["*"]}}
+    - {{roles: [operators], may: ["argocd:sync", "argocd:rollback"], on: ["project:prod"], approvals: 1}}
+kubernetes:
+  kubeconfig: {simulated.kubeconfig.as_posix()}
+  argocd:
+    write: true
+    server: {{url: "{simulated.argocd_url}", token: {simulated.argocd_token}}}
+    itself: argocd/the-machine
 log: {{level: warning, format: console}}
 """)
     return file

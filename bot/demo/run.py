@@ -1,12 +1,14 @@
-"""Puts the demo together: the app as it is, its Alertmanager and its Discord made up."""
+"""Puts the demo together: the app as it is, its Alertmanager, its cluster and its Discord made up."""
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import aiohttp
 import discord
@@ -14,13 +16,18 @@ import simcord
 from simcord import SetupError
 
 from bot.app import App
-from bot.core.clock import SystemClock
+from bot.core.clock import Clock, SystemClock
 from bot.core.errors import UnavailableError
 from bot.core.tasks import first_of, running
 from bot.demo.alertmanager import Alertmanager
+from bot.demo.applications import SINCE, Applications
 from bot.demo.chat import SimulatedChat
 from bot.demo.clock import LateClock
-from bot.demo.configuration import HOST, TOKEN, write_configuration
+from bot.demo.cluster import argocd_server
+from bot.demo.cluster.argocd import ArgoController
+from bot.demo.cluster.argocd_server import ArgoCdServer
+from bot.demo.cluster.server import ApiServer
+from bot.demo.configuration import HOST, TOKEN, Simulated, write_configuration
 from bot.demo.ports import Ports
 from bot.demo.stage import Stage
 from bot.demo.story import Morning
@@ -54,7 +61,8 @@ async def _run(ports: Ports, folder: Path) -> None:
         stage = Stage(await stack.enter_async_context(_simulated_discord()), clock)
         await stage.follow_clock()
         world = build_world(stage.env)
-        file = write_configuration(folder, ports.webhook, world)
+        cluster = await stack.enter_async_context(_simulated_cluster(clock, folder))
+        file = write_configuration(folder, ports.webhook, world, cluster.address)
         online = asyncio.Event()
         app = App(
             load_settings(file, {}),
@@ -65,11 +73,11 @@ async def _run(ports: Ports, folder: Path) -> None:
         )
         session = await stack.enter_async_context(aiohttp.ClientSession(f"http://{HOST}:{ports.webhook}"))
         await stack.enter_async_context(_running(app, stop))
-        morning = Morning(world, stage, clock, Alertmanager(session, TOKEN))
+        morning = Morning(world, stage, clock, Alertmanager(session, TOKEN), cluster.applications)
         async with running([_begin(session, online, morning)]) as beginning:
             await first_of(beginning, stop.wait())
         if not stop.is_set():
-            await _show(stage, world, morning, ports, stop)
+            await _show(stage, world, [morning.tell_what_is(), cluster.work()], ports, stop)
 
 
 @asynccontextmanager
@@ -78,6 +86,32 @@ async def _simulated_discord() -> AsyncIterator[simcord.Env]:
     nobody = discord.Client(intents=discord.Intents(guilds=True))
     async with simcord.run(nobody, settle_timeout=_UNSETTLED_AFTER_SECONDS, check_errors=False) as env:
         yield env
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """The made-up cluster."""
+
+    controller: ArgoController
+    applications: Applications
+    address: Simulated
+
+    async def work(self) -> None:
+        """Have Argo CD work there at its own pace."""
+        await self.controller.loop().run()
+
+
+@asynccontextmanager
+async def _simulated_cluster(clock: Clock, folder: Path) -> AsyncIterator[_Cluster]:
+    """Run a cluster in which everything is deployed already."""
+    its_clock = LateClock(clock, behind=SINCE)
+    async with ApiServer(clock=its_clock) as server:
+        controller = ArgoController(server)
+        applications = Applications(server, controller, its_clock)
+        applications.tell_what_was()
+        async with ArgoCdServer(server, controller) as argocd:
+            address = Simulated(server.kubeconfig(folder), argocd.url, argocd_server.TOKEN)
+            yield _Cluster(controller, applications, address)
 
 
 @asynccontextmanager
@@ -105,13 +139,15 @@ async def _begin(session: aiohttp.ClientSession, online: asyncio.Event, morning:
     await morning.tell_what_was()
 
 
-async def _show(stage: Stage, world: World, morning: Morning, ports: Ports, stop: asyncio.Event) -> None:
+async def _show(
+    stage: Stage, world: World, story: Iterable[Coroutine[Any, Any, None]], ports: Ports, stop: asyncio.Event
+) -> None:
     """Serve the page and tell the story, until there is a reason to end."""
-    zone = own_time_zone()
+    zone, viewers = own_time_zone(), (world.alex, world.sam, world.robin)
     try:
-        async with stage.page(world.channel, world.alex, world.robin, port=ports.page, timezone=zone) as page:
+        async with stage.page(world.channel, *viewers, port=ports.page, timezone=zone) as page:
             print(welcome(page.url, f"http://{HOST}:{ports.webhook}"), flush=True)
-            async with running([stage.run(), morning.tell_what_is()]) as playing:
+            async with running([stage.run(), *story]) as playing:
                 await first_of(stop.wait(), page.wait_closed(), playing)
     except SetupError as error:
         raise UnavailableError(f"The page cannot be shown: {error}") from error

@@ -6,12 +6,15 @@ from contextlib import suppress
 from datetime import timedelta
 
 from bot.demo.alertmanager import AlertGroup, Alertmanager
+from bot.demo.applications import Applications
 from bot.demo.clock import LateClock
 from bot.demo.stage import Stage
 from bot.demo.world import World
 
 _SHOWN_WITHIN_SECONDS = 5
 _LOOK_EVERY_SECONDS = 0.02
+_ADA_WAITS_SECONDS = 180
+"""How long whoever looks has to repair the checkout."""
 _GROUP_WAIT = timedelta(seconds=40)
 """How long Alertmanager waits for more of a group before it tells."""
 
@@ -19,12 +22,20 @@ _GROUP_WAIT = timedelta(seconds=40)
 class Morning:
     """Plays Alertmanager and a colleague. Every incident is one message; there are six, and one ping."""
 
-    def __init__(self, world: World, stage: Stage, clock: LateClock, alertmanager: Alertmanager) -> None:
-        """Take the simulated Discord, the clock to move and whom to tell of alerts."""
+    def __init__(
+        self,
+        world: World,
+        stage: Stage,
+        clock: LateClock,
+        alertmanager: Alertmanager,
+        applications: Applications,
+    ) -> None:
+        """Take the simulated Discord, the clock to move, whom to tell of alerts, and what is deployed."""
         self._world = world
         self._stage = stage
         self._clock = clock
         self._alertmanager = alertmanager
+        self._applications = applications
         self._disk = AlertGroup("NodeDiskFillingUp", summary="/var on node-2 is full in about 4 hours")
         self._crashes = AlertGroup(
             "KubePodCrashLooping",
@@ -43,8 +54,6 @@ class Morning:
         await self._post(targets, "WARNING")
         await self._go_back(minutes=50)
         await self._acknowledge(targets)
-        await self._go_back(minutes=40)
-        await self._post(targets.resolve(self._clock.now()), "RESOLVED")
         await self._go_back(minutes=38)
         self._fire(
             self._disk, severity="warning", instance="node-2:9100", device="/dev/sda3", mountpoint="/var"
@@ -52,38 +61,60 @@ class Morning:
         await self._post(self._disk, "WARNING")
         await self._go_back(minutes=33)
         await self._acknowledge(self._disk, note="cleaning old images")
+        await self._go_back(minutes=12)
+        self._applications.deploy_a_leak()
+        await self._post(targets.resolve(self._clock.now()), "RESOLVED")
         await self._go_back(minutes=9)
         self._crash("checkout-7d9f5b6c4-x2x9k", severity="warning")
         await self._post(self._crashes, "WARNING")
+        await self._go_back(minutes=3)
+        self._applications.commit_the_repair()
+        self._applications.deploy_to_api("5.1.0", "Count what is in the cart")
         await self._go_back(minutes=0)
 
     async def tell_what_is(self) -> None:
         """Tell what goes on, at a pace that can be watched; after some minutes little is left open."""
+        async with asyncio.TaskGroup() as stories:
+            stories.create_task(self._tell_of_crashes(), name="crashes")
+            stories.create_task(self._tell_of_the_rest(), name="the rest")
+
+    async def _tell_of_crashes(self) -> None:
+        """Get worse until the checkout is repaired: by whoever looks, or by Ada in the end."""
         await asyncio.sleep(3)
         self._crash("checkout-7d9f5b6c4-zq4ld", severity="warning")
         await self._post(self._crashes, "2 alerts")
-        await asyncio.sleep(5)
+        await asyncio.sleep(10)
+        self._crash("checkout-7d9f5b6c4-m8hvt", severity="critical")
+        await self._post(self._crashes, "CRITICAL")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_ADA_WAITS_SECONDS):
+                await self._until_repaired()
+        self._applications.deploy_the_repair()
+        await self._until_repaired()
+        await self._post(self._crashes.resolve(self._clock.now()), "RESOLVED")
+
+    async def _until_repaired(self) -> None:
+        while not self._applications.is_repaired:  # noqa: ASYNC110 (the cluster tells nobody)
+            await asyncio.sleep(1)
+
+    async def _tell_of_the_rest(self) -> None:
+        await asyncio.sleep(8)
         errors = AlertGroup("HighErrorRate", summary="6 % of the requests to api fail")
         self._fire(errors, severity="warning", namespace="shop", deployment="api")
         await self._post(errors, "WARNING")
-        await asyncio.sleep(5)
-        self._crash("checkout-7d9f5b6c4-m8hvt", severity="critical")
-        await self._post(self._crashes, "CRITICAL")
-        await asyncio.sleep(6)
+        await asyncio.sleep(11)
         await self._acknowledge(errors)
-        await asyncio.sleep(10)
+        await asyncio.sleep(4)
+        self._applications.commit_to_api("5.1.1", "Count without a lock")
+        await asyncio.sleep(16)
         await self._post(errors.resolve(self._clock.now()), "RESOLVED")
-        await asyncio.sleep(15)
+        await asyncio.sleep(10)
         certificate = AlertGroup(
             "CertificateExpiresSoon", summary="The certificate of shop.example.org ends in 13 days"
         )
         self._fire(certificate, severity="info", namespace="shop", name="shop-tls")
         await self._post(certificate, "INFO")
-        await asyncio.sleep(40)
-        await self._post(self._crashes.resolve(self._clock.now(), severity="warning"), "CRITICAL")
-        await asyncio.sleep(60)
-        await self._post(self._crashes.resolve(self._clock.now()), "RESOLVED")
-        await asyncio.sleep(60)
+        await asyncio.sleep(120)
         await self._post(self._disk.resolve(self._clock.now()), "RESOLVED")
 
     def _fire(self, group: AlertGroup, **labels: str) -> None:

@@ -28,7 +28,10 @@ The Machine runs, in a made-up Discord on this computer. Its morning begins now.
 
   Try there
     - press Acknowledge on a card, then Details
-    - type /alerts list where one types messages
+    - type /argocd sync where one types messages, take storefront, send it, Confirm, and watch
+    - the same for checkout, which crashes since its last deployment: somebody else must approve, so
+      choose Sam under "Viewing as"; once it is deployed its alert is resolved
+    - type /argocd tree for platform, /argocd diff for checkout, /machine changes, /alerts list
     - under "Viewing as" choose Robin, whom no grant allows anything, and press again
 
   Post an alert of your own; each time adds a pod to its card:
