@@ -82,7 +82,7 @@ def plan_sync(
         system="Argo CD",
         place=place_of(application, home),
         body=tuple(body),
-        brief=(*moves, *_selection_lines(asked), *(_pruning_lines(detail, asked) if asked.prune else ())),
+        brief=(*moves, *_scope_lines(detail, asked)),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -133,7 +133,7 @@ def plan_rollback(
         system="Argo CD",
         place=place_of(application, home),
         body=tuple(body),
-        brief=(*moves, *(_pruning_lines(detail, asked) if asked.prune else ())),
+        brief=(*moves, *_scope_lines(detail, asked)),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
@@ -338,10 +338,20 @@ def _named(resources: Sequence[ResourceState]) -> str:
 def _selection_lines(asked: Asked) -> list[str]:
     if not asked.selected:
         return []
+    return [f"Only {_selected(asked)}. **Hooks do not run**, and the history does not record it."]
+
+
+def _scope_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
+    """Return what is special about it, in words that are as true before it as afterwards."""
+    pruned = [each for each in detail.resources if each.requires_pruning] if asked.prune else []
+    lines = [f"only {_selected(asked)}"] if asked.selected else []
+    return [*lines, f"with pruning of {_named(pruned)}"] if pruned else lines
+
+
+def _selected(asked: Asked) -> str:
     names = ", ".join(name_of(key) for key in asked.selected[:_MOST_NAMED])
     left = len(asked.selected) - _MOST_NAMED
-    more = f" and {left} more" if left > 0 else ""
-    return [f"Only {names}{more}. **Hooks do not run**, and the history does not record it."]
+    return f"{names} and {left} more" if left > 0 else names
 
 
 def _window_lines(windows: Windows) -> list[str]:

@@ -184,7 +184,7 @@ class Differences:
     compared_at: datetime | None
     """When Argo CD compared."""
     why_only_named: str = ""
-    """Plain, a sentence; empty where the texts are there."""
+    """Safe markup, a sentence; empty where the texts are there."""
     url: str | None = None
 
 

@@ -90,7 +90,7 @@ def _named(state: ResourceState) -> str:
 
 
 def _closing(found: Differences) -> Iterator[layout.Item]:
-    why = cut(escape(found.why_only_named), LINE) if found.named else ""
+    why = cut(found.why_only_named, LINE) if found.named else ""
     lines = [layout.subtext(f"Only what differs is known, not how. {why}") if why else "", opening(found.url)]
     if any(lines):
         yield layout.text(*lines)

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import discord
+
 from bot.argocd.card.parts import (
     BUDGET,
     OPEN,
@@ -41,9 +43,9 @@ def render_list(listing: Listing) -> Rendered:
         layout.container(
             layout.text(_heading(listing), subtext(_facts(listing))),
             layout.gap(),
-            layout.text(*(_grouped(shown) or ["None is like that."]), rest),
+            layout.text(*(_grouped(shown) or ["No Application is like that."]), rest),
             *chooser(OPEN, "list", map(_option, shown), "Look at one…"),
-            colour=layout.WARNING if any(map(is_troubled, found)) else layout.GOOD,
+            colour=_list_colour(found),
         )
     )
     files = (TextFile("applications.txt", _as_table(found)),) if left else ()
@@ -80,14 +82,17 @@ def application_line(application: Application) -> str:
     """Return an Application in a line that fits a phone; what state it is in stands elsewhere."""
     name, namespace = application.key.name, application.destination.namespace
     where = cut(escape(namespace), _NAME) if namespace != name else ""
-    drift = f"{application.out_of_sync:,} out of sync" if application.out_of_sync else ""
-    ill = application.health is not HealthStatus.HEALTHY and application.health_since is not None
-    since = timestamp(application.health_since) if ill and application.health_since else ""
-    revision = (
-        "" if is_troubled(application) or not application.revision else code(short(application.revision))
+    drift = (
+        f"{application.out_of_sync:,} of {application.resources:,} differ" if application.out_of_sync else ""
     )
-    facts = " · ".join(fact for fact in (where, drift, since, revision) if fact)
+    facts = " · ".join(fact for fact in (where, drift, _ill_since(application)) if fact)
     return f"**{cut(escape(name), _NAME)}** {facts}".rstrip()
+
+
+def _ill_since(application: Application) -> str:
+    if application.health is HealthStatus.HEALTHY or application.health_since is None:
+        return ""
+    return timestamp(application.health_since)
 
 
 def _heading(listing: Listing) -> str:
@@ -115,29 +120,43 @@ def _asked(wanted: Wanted) -> Iterator[str]:
         yield f"with {code(wanted.text)}"
 
 
+def _list_colour(found: Sequence[Application]) -> discord.Colour:
+    if not found:
+        return layout.QUIET
+    return layout.WARNING if any(map(is_troubled, found)) else layout.GOOD
+
+
 def _fitting(applications: Sequence[Application]) -> Sequence[Application]:
+    """Return the first Applications of which there is room for all lines."""
     first = applications[:MOST_OPTIONS]
     for count in range(len(first), 0, -1):
-        if len(layout.fitting(lines := _grouped(first[:count]), BUDGET)) == len(lines):
+        lines = _grouped(first[:count])
+        if len(layout.fitting(lines, BUDGET)) == len(lines):
             return first[:count]
     return ()
 
 
 def _grouped(applications: Iterable[Application]) -> list[str]:
-    """Return a line for each below the state that it shares with others, the worst state first."""
+    """Return lines by state, the worst first; those that are well share one, since nobody looks for them."""
     groups: dict[str, list[Application]] = defaultdict(list)
+    well: list[Application] = []
     for application in applications:
-        groups[states(application)].append(application)
-    return [
+        if is_troubled(application) or application.is_syncing:
+            groups[states(application)].append(application)
+        else:
+            well.append(application)
+    lines = [
         line
         for state, members in groups.items()
         for line in (f"**{state}**", *(application_line(each) for each in members))
     ]
+    names = " · ".join(cut(escape(each.key.name), _NAME) for each in well)
+    return [*lines, "**HEALTHY**", names] if well else lines
 
 
 def _tree_facts(grown: Grown, troubled: int, known: int) -> Iterator[str]:
     below = known - 1
-    yield f"{below:,} below it" if below else "nothing below it"
+    yield f"{below:,} below it, by sync wave" if below else "nothing below it"
     yield f"{troubled:,} not synced or not healthy" if troubled else "all synced and healthy"
     if grown.above:
         names = [code(key.name) for key in reversed(grown.above[:_MOST_ABOVE])]
@@ -147,14 +166,15 @@ def _tree_facts(grown: Grown, troubled: int, known: int) -> Iterator[str]:
 
 def _branch_line(branch: Branch) -> str:
     indent = "\u2003" * min(branch.depth, _DEEPEST)
-    wave = f"`{branch.wave}` " if branch.depth else ""
+    wave = f"`wave {branch.wave}` " if branch.depth else ""
+    name = f"{indent}{wave}**{short_name(branch.key)}**"
     if branch.application is None:
-        return f"{indent}{wave}**{short_name(branch.key)}** MISSING: it does not exist, or is not watched"
+        return f"{name} MISSING: it does not exist, or is not watched"
     if branch.is_again:
-        return f"{indent}{wave}**{short_name(branch.key)}** again, see above"
+        return f"{name} again, see above"
     state = states(branch.application)
     shown = state if state != "HEALTHY" else "healthy"
-    return f"{indent}{wave}**{short_name(branch.key)}** {shown}"
+    return f"{name} {shown} {_ill_since(branch.application)}".rstrip()
 
 
 def _option(application: Application) -> tuple[ObjectKey, str]:

@@ -85,15 +85,16 @@ def headline(application: Application) -> str:
 
 
 def place_facts(application: Application) -> list[str]:
-    """Return which Application it is and where it goes, for the facts line."""
+    """Return which Application it is, for the facts line."""
+    return [f"project {cut(escape(application.project), _NAME)}", cut(escape(str(application.key)), _KEY)]
+
+
+def destination_of(application: Application) -> str:
+    """Return where an Application goes, in safe markup; nothing where that is not written down."""
     destination = application.destination
-    cluster = "" if destination.cluster in _HERE | {""} else f" on {cut(escape(destination.cluster), _NAME)}"
-    namespace = f"namespace {cut(escape(destination.namespace), _NAME)}" if destination.namespace else ""
-    return [
-        f"project {cut(escape(application.project), _NAME)}",
-        f"{namespace}{cluster}".strip(),
-        cut(escape(str(application.key)), _KEY),
-    ]
+    cluster = "" if destination.cluster in _HERE | {""} else f" on {code(destination.cluster, budget=_NAME)}"
+    namespace = f"namespace {code(destination.namespace, budget=_NAME)}" if destination.namespace else ""
+    return f"{namespace}{cluster}".strip()
 
 
 def short_name(key: ObjectKey) -> str:

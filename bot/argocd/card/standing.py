@@ -15,6 +15,7 @@ from bot.argocd.card.parts import (
     TERMINATE,
     TREE,
     colour_of,
+    destination_of,
     headline,
     key_of,
     message_of,
@@ -51,6 +52,7 @@ from bot.operations.model import Operation
 _WRONG: Final = 1500
 _ABOUT: Final = 900
 _WHAT: Final = 60
+_DIGEST: Final = len("sha256:") + 7
 _MOST_UNHEALTHY: Final = 3
 _MOST_CONDITIONS: Final = 3
 _MOST_NAMED: Final = 4
@@ -75,13 +77,14 @@ _PHASES: Final = {
 def render_status(standing: Standing) -> Rendered:
     """Render everything about one Application that one wants to know at a glance."""
     detail, application = standing.detail, standing.detail.application
+    syncs = _our_lines(standing.operation, application) or list(_sync_lines(application))
     wrong = [
         *_source_lines(application, standing.commits),
-        *_operation_lines(standing.operation),
-        *_sync_lines(application),
+        *(syncs if application.is_syncing else ()),
         *_unhealthy_lines(standing),
         *_condition_lines(detail.conditions),
         *_drift_lines(standing),
+        *(() if application.is_syncing else syncs),
     ]
     about = [*_rule_lines(standing), *_window_lines(standing.windows), *_link_lines(standing)]
     view = layout.view(
@@ -101,9 +104,9 @@ def render_status(standing: Standing) -> Rendered:
 def render_refreshed(refreshed: Refreshed) -> Rendered:
     """Render what a refresh found, and what is different now."""
     before, after = refreshed.before, refreshed.after
-    how = "from scratch, without what it remembered, " if refreshed.hard else ""
+    how = "Argo CD made its manifests anew and compared" if refreshed.hard else "Argo CD compared it again"
     words = (
-        f"Argo CD compared it again {how}in {refreshed.took_seconds:.0f} s."
+        f"{how}, in {refreshed.took_seconds:.1f} s."
         if refreshed.is_done
         else "Argo CD has not answered within a minute. It may still do so: look again with `/argocd status`."
     )
@@ -139,32 +142,40 @@ def _since(application: Application) -> str:
 def _source_lines(application: Application, commits: Sequence[Commit | None]) -> Iterator[str]:
     """Yield what runs and what the source says, a line for each source."""
     running = application.deployed.revisions if application.deployed else ()
+    # In a repository of many Applications a commit may change nothing of this one.
+    is_synced = application.sync is SyncStatus.SYNCED
     sides = zip_longest(application.sources[:_MOST_SOURCES], running, application.revisions, commits)
     for source, runs, wanted, commit in sides:
         if source is not None:
-            yield _source_line(source, runs or "", wanted or "", commit)
+            yield _source_line(source, runs or "", wanted or "", commit, is_synced=is_synced)
     if left := len(application.sources) - _MOST_SOURCES:
         yield from [f"and {left} more sources"] if left > 0 else []
 
 
-def _source_line(source: Source, runs: str, wanted: str, commit: Commit | None) -> str:
+def _source_line(source: Source, runs: str, wanted: str, commit: Commit | None, *, is_synced: bool) -> str:
     what, follows = code(source.what, budget=_WHAT), cut(escape(source.target_revision or "HEAD"), _WHAT)
     subject = f": {subject_of(commit.subject)}" if commit is not None and commit.subject else ""
     if not wanted:
         return f"{what} at {follows}" + (f" runs {code(short(runs))}" if runs else "")
     if not runs:
         return f"{what} at {follows} is {code(short(wanted))}{subject}"
+    if runs != wanted and is_synced:
+        return f"{what} runs what {follows} has at {code(short(wanted))}{subject}"
     if runs != wanted:
         return f"{what} runs {code(short(runs))}; {follows} is at {code(short(wanted))}{subject}"
     named = "" if source.target_revision in {wanted, short(wanted)} else f" of {follows}"
     return f"{what} runs {code(short(wanted))}{named}{subject}"
 
 
-def _operation_lines(operation: Operation | None) -> Iterator[str]:
-    if operation is not None:
-        asked = mention(operation.asked_by)
-        doing = cut(escape(operation.plan.doing), LINE)
-        yield f"{doing}: asked by {asked} {timestamp(operation.asked_at)}, see <#{operation.channel_id}>"
+def _our_lines(operation: Operation | None, application: Application) -> list[str]:
+    """Return what is being done because somebody asked The Machine, if anything is."""
+    if operation is None:
+        return []
+    asked, last = mention(operation.asked_by), application.last_sync
+    doing = cut(escape(operation.plan.doing), LINE)
+    line = f"{doing}: asked by {asked} {timestamp(operation.asked_at)}, see <#{operation.channel_id}>"
+    runs = last is not None and last.operation == operation.id and not last.is_over
+    return [line, message_of(last.message)] if runs and last is not None and last.message else [line]
 
 
 def _sync_lines(application: Application) -> Iterator[str]:
@@ -185,9 +196,8 @@ def _last_sync_lines(last: SyncSummary) -> Iterator[str]:
     when = last.finished_at if last.is_over else last.started_at
     at = f" {timestamp(when)}" if when and last.is_over else f", begun {timestamp(when)}" if when else ""
     by = cut(name_initiator(last.by, automated=last.automated), _WHAT)
-    yield f"{which}{revision} by {by} **{_PHASES[last.phase]}**{at}"
-    if last.message and last.phase is not SyncPhase.SUCCEEDED:
-        yield f"> {message_of(last.message)}"
+    said = f": {message_of(last.message)}" if last.message and last.phase is not SyncPhase.SUCCEEDED else ""
+    yield f"{which}{revision} by {by} **{_PHASES[last.phase]}**{at}{said}"
 
 
 def _unhealthy_lines(standing: Standing) -> Iterator[str]:
@@ -197,8 +207,14 @@ def _unhealthy_lines(standing: Standing) -> Iterator[str]:
         for state in standing.detail.resources
         if state.health is not None
     }
-    ill = [(key, how) for key, how in known.items() if how.status in _ILL]
-    ill.sort(key=lambda each: -each[1].status.badness)
+    own = {state.key for state in standing.detail.resources}
+    # What others made, such as pods, is worth a line only if it says why.
+    ill = [
+        (key, how)
+        for key, how in known.items()
+        if how.status in _ILL and (how.message or key in own or not standing.resource_health)
+    ]
+    ill.sort(key=lambda each: (-each[1].status.badness, not each[1].message))
     for key, how in ill[:_MOST_UNHEALTHY]:
         yield _unhealthy_line(key, how)
     if len(ill) > _MOST_UNHEALTHY:
@@ -226,7 +242,8 @@ def _drift_lines(standing: Standing) -> Iterator[str]:
     rest = more(application.out_of_sync - len(named[:_MOST_NAMED]))
     yield f"{application.out_of_sync:,} of {application.resources:,} resources differ: {shown}{rest}"
     if application.to_prune:
-        yield f"{application.to_prune:,} of them no source has any more: only pruning deletes them"
+        those = "1 of them is" if application.to_prune == 1 else f"{application.to_prune:,} of them are"
+        yield f"{those} in no source any more: only pruning deletes that"
 
 
 def _rule_lines(standing: Standing) -> Iterator[str]:
@@ -237,12 +254,20 @@ def _rule_lines(standing: Standing) -> Iterator[str]:
         ("It is being deleted.", application.deleting),
     )
     yield from (f"**{words}**" for words, holds in warnings if holds)
+    where = destination_of(application)
+    yield f"Deployed to {where}" if where else ""
     yield _auto_sync_line(application)
     yield from _owner_lines(standing)
     images = standing.detail.images
     if images:
-        shown = ", ".join(code(image, budget=LINE // 2) for image in images[:_MOST_IMAGES])
+        shown = ", ".join(code(_image_name(image), budget=_WHAT) for image in images[:_MOST_IMAGES])
         yield f"Images {shown}{more(len(images) - _MOST_IMAGES)}"
+
+
+def _image_name(image: str) -> str:
+    """Return an image without its registry, and only the beginning of a digest."""
+    name, at, digest = image.rpartition("/")[2].partition("@")
+    return f"{name}{at}{digest[:_DIGEST]}"
 
 
 def _auto_sync_line(application: Application) -> str:
@@ -279,13 +304,11 @@ def _window_lines(windows: Windows) -> Iterator[str]:
 
 
 def _window_line(state: WindowState) -> str:
-    kind = "denies" if state.denies else "allows"
     if state.problem:
-        return f"cannot be read, so it blocks: {escape(state.name)}, {escape(state.problem)}"
+        return f"cannot be read, so it blocks · {escape(state.name)}: {escape(state.problem)}"
     now = "open" if state.is_open else "closed"
     until = f" until {timestamp(state.changes_at, 'f')}" if state.changes_at else ""
-    manual = ", people may sync by hand" if state.allows_manual else ""
-    return f"{now}{until}: {escape(state.name)} {kind} syncs{manual}"
+    return f"{now}{until} · {escape(state.name)}"
 
 
 def _link_lines(standing: Standing) -> Iterator[str]:
