@@ -1,13 +1,17 @@
 """What is offered while somebody types: only from memory, no request leaves the process."""
 
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
+from bot.access.model import Policy
 from bot.access.service import Access
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.door import Door, set_targets
-from bot.argocd.model import Application, ApplicationDetail, ResourceKey
+from bot.argocd.model import Application, ApplicationDetail, Earlier, ResourceKey
 from bot.argocd.search import Index
 from bot.argocd.views import Suggestion
 from bot.argocd.words import short
@@ -19,9 +23,23 @@ from bot.kube.model import ObjectKey
 MOST: Final = 25
 
 _LONGEST: Final = 100
-_ENOUGH: Final = 200
-"""Candidates that are looked at for those that the asker may see."""
+_FIRST: Final = 100
+_EVERYTHING: Final = 100_000
+_LOOKS_FOR: Final = timedelta(milliseconds=10)
+"""So long it is looked through candidates for those that the asker may see."""
+_RIGHTS_LAST: Final = timedelta(minutes=1)
+"""Grants may hold at some times only."""
+_MOST_PEOPLE: Final = 16
 _MOST_REMEMBERED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Rights:
+    """To what somebody may do something, found out while they type."""
+
+    policy: Policy
+    since: float
+    known: dict[ObjectKey, bool]
 
 
 class Completion:
@@ -33,6 +51,8 @@ class Completion:
         self._door = door
         self._access = access
         self._details: OrderedDict[ObjectKey, ApplicationDetail] = OrderedDict()
+        self._rights: OrderedDict[tuple[Actor, str], _Rights] = OrderedDict()
+        argo.applications.on_change(self._changed)
 
     def remember(self, detail: ApplicationDetail) -> None:
         """Keep what was read of an Application for a while: its resources and history are offered then."""
@@ -45,15 +65,47 @@ class Completion:
         """Return Applications that fit, the best first."""
         if not self._door.may_at_all(by, action):
             return []
-        offered: list[Suggestion] = []
-        for key in self._door.index.rank(typed, limit=_ENOUGH):
+        offered = self._allowed(self._door.index.rank(typed, limit=_FIRST), by, action)
+        if len(offered) < MOST:
+            # Few people may do things to few Applications only.
+            offered = self._allowed(self._door.index.rank(typed, limit=_EVERYTHING), by, action)
+        return [Suggestion(name=self._named(each), value=str(each.key)) for each in offered]
+
+    def _allowed(self, keys: Iterable[ObjectKey], by: Actor, action: str) -> list[Application]:
+        """Return the first that somebody may do an action to, as far as can be found out at once."""
+        known = self._known_rights(by, action)
+        until = time.perf_counter() + _LOOKS_FOR.total_seconds()
+        found: list[Application] = []
+        for key in keys:
             application = self._argo.applications.find(key)
-            if application is None or not self._door.may(by, action, application):
+            if application is None or len(str(key)) > _LONGEST:
                 continue
-            offered.append(Suggestion(name=self._named(application), value=str(key)[:_LONGEST]))
-            if len(offered) == MOST:
+            if key not in known:
+                if time.perf_counter() > until:
+                    # The next key stroke goes on from here.
+                    break
+                known[key] = self._door.may(by, action, application)
+            if known[key]:
+                found.append(application)
+            if len(found) == MOST:
                 break
-        return offered
+        return found
+
+    def _known_rights(self, by: Actor, action: str) -> dict[ObjectKey, bool]:
+        """Return to which Applications somebody may do an action, as far as that was just found out."""
+        who, now, policy = (by, action), time.perf_counter(), self._access.policy
+        rights = self._rights.get(who)
+        if rights is None or rights.policy is not policy or now - rights.since > _RIGHTS_LAST.total_seconds():
+            rights = self._rights[who] = _Rights(policy, now, {})
+        self._rights.move_to_end(who)
+        if len(self._rights) > _MOST_PEOPLE:
+            self._rights.popitem(last=False)
+        return rights.known
+
+    def _changed(self, key: ObjectKey, old: Application | None, new: Application | None) -> None:
+        del old, new
+        for rights in self._rights.values():
+            rights.known.pop(key, None)
 
     def _named(self, application: Application) -> str:
         key = application.key
@@ -101,17 +153,23 @@ class Completion:
     def history(self, name: str, typed: str, *, by: Actor, action: str) -> list[Suggestion]:
         """Return entries of the history, newest first, but for the one that runs."""
         application = self._find(name, by, action)
-        detail = self._details.get(application.key) if application is not None else None
-        if detail is None:
-            return []
         offered = []
-        for entry in detail.history[1:]:
-            revisions = " ".join(short(each) for each in entry.revisions)
-            at = f" · {entry.deployed_at:%Y-%m-%d %H:%M} UTC" if entry.deployed_at else ""
-            text = f"{entry.id} · {revisions}{at}"
+        for entry in self._earlier(application) if application is not None else ():
+            at = f" · {entry.at:%Y-%m-%d %H:%M} UTC" if entry.at else ""
+            text = f"{entry.id} · {short(entry.revision)}{at}"
             if typed.strip().lower() in text.lower():
                 offered.append(Suggestion(name=cut_plain(text, _LONGEST), value=str(entry.id)))
         return offered[:MOST]
+
+    def _earlier(self, application: Application) -> Iterable[Earlier]:
+        detail = self._details.get(application.key)
+        # What was read is whole, but may be older than what is watched.
+        if detail is None or detail.application.deployed != application.deployed:
+            return application.earlier
+        return [
+            Earlier(entry.id, next(iter(entry.revisions), ""), entry.deployed_at)
+            for entry in detail.history[1:]
+        ]
 
     def _find(self, name: str, by: Actor, action: str) -> Application | None:
         try:

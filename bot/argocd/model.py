@@ -13,7 +13,7 @@ something that a person asked The Machine for.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
@@ -185,6 +185,15 @@ class Deployed(NamedTuple):
     at: datetime | None
 
 
+class Earlier(NamedTuple):
+    """An entry of the history in short, to choose from."""
+
+    id: int
+    revision: str
+    """Cut to what people say."""
+    at: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSummary:
     """The last sync, running or over, in short."""
@@ -243,6 +252,8 @@ class Application:
     revisions: tuple[str, ...] = ()
     """What it was compared with, one per source."""
     deployed: Deployed | None = None
+    packed_history: str = ""
+    """See `earlier`."""
     reconciled_at: datetime | None = None
     """When the comparison that this tells of began."""
     conditions: tuple[Condition, ...] = ()
@@ -289,6 +300,14 @@ class Application:
     def owns(self, workload: Workload) -> bool:
         """Tell whether it owns this, as far as is kept."""
         return pack_workloads((workload,)) in self.packed_workloads.split()
+
+    @property
+    def earlier(self) -> Iterator[Earlier]:
+        """What ran before, the newest first; the last few."""
+        for entry in self.packed_history.split():
+            number, revision, seconds = entry.split("/")
+            at = datetime.fromtimestamp(int(seconds), UTC) if seconds else None
+            yield Earlier(int(number), revision, at)
 
     @property
     def revision(self) -> str:

@@ -49,6 +49,9 @@ _SET: Final = "ApplicationSet"
 _INTERESTING: Final = frozenset({*WORKLOAD_KINDS, APPLICATION[1], _SET})
 _LONGEST_MESSAGE: Final = 240
 _MOST_CONDITIONS: Final = 4
+_MOST_EARLIER: Final = 6
+_SHORT_REVISION: Final = 12
+_ODD_REVISION: Final = re.compile(r"[/\s]")
 _MOST_IMAGES: Final = 4
 _MOST_LABELS: Final = 8
 _MOST_NAMES: Final = 5
@@ -93,6 +96,7 @@ def read_application(raw: Json) -> Application:
         health_since=moment(health.get("lastTransitionTime")),
         revisions=revisions,
         deployed=_deployed(status.get("history"), revisions),
+        packed_history=_pack_history(status.get("history")),
         reconciled_at=moment(status.get("reconciledAt")),
         conditions=_conditions(status)[:_MOST_CONDITIONS],
         last_sync=_summary(status.get("operationState"), revisions),
@@ -285,6 +289,19 @@ def _deployed(history: object, revisions: tuple[str, ...]) -> Deployed | None:
     return Deployed(
         number(last.get("id")), _same(_revisions(last), revisions), moment(last.get("deployedAt"))
     )
+
+
+def _pack_history(history: object) -> str:
+    """Return what ran before what runs, newest first, as one short text."""
+    before = objects(history)[:-1][-_MOST_EARLIER:]
+    return " ".join([_pack_entry(entry) for entry in reversed(before)])
+
+
+def _pack_entry(entry: Mapping[str, Any]) -> str:
+    at = moment(entry.get("deployedAt"))
+    revision = next((each for each in _revisions(entry) if each), "")
+    shown = _ODD_REVISION.sub("_", revision.removeprefix("sha256:")[:_SHORT_REVISION])
+    return f"{number(entry.get('id'))}/{shown}/{int(at.timestamp()) if at else ''}"
 
 
 def _conditions(status: Mapping[str, Any], *, cut: bool = True) -> tuple[Condition, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from heapq import nsmallest
+from sys import intern
 from typing import NamedTuple
 
 from bot.argocd.model import Application, HealthStatus, SyncStatus
@@ -71,7 +72,10 @@ class Index:
 
     def put(self, key: ObjectKey, *, beside: str = "") -> None:
         """Add a name, or say what else it is found by now."""
-        entry = _Entry(key.name.lower(), f"{key.namespace} {beside}".lower(), key)
+        lowered = key.name.lower()
+        # Thousands are kept: a text that is there already is not kept twice.
+        name = key.name if lowered == key.name else lowered
+        entry = _Entry(name, intern(f"{key.namespace} {beside}".lower()), key)
         if self._entries.get(key) != entry:
             self._entries[key] = entry
             self._in_order = None

@@ -562,3 +562,16 @@ def test_thousands_of_applications_cost_less_than_three_kibibytes_each():
         tracemalloc.stop()
     print(f"{used / count:.0f} bytes for each of {len(kept)} Applications")
     assert used / count < 3 * 1024
+
+
+def test_what_ran_before_is_kept_short_and_newest_first():
+    history = [
+        {"id": 3, "revision": "a" * 40, "deployedAt": "2026-03-11T12:00:00Z"},
+        {"id": 4, "revisions": ["", "odd /revision"]},
+        {"id": 5, "revision": "c" * 40, "deployedAt": "2026-03-11T13:00:00Z"},
+    ]
+    application = read_application(a_raw_application(status={"history": history}))
+    assert [(each.id, each.revision, each.at) for each in application.earlier] == [
+        (4, "odd__revisio", None),
+        (3, "a" * 12, datetime(2026, 3, 11, 12, tzinfo=UTC)),
+    ]

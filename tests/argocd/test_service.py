@@ -145,6 +145,17 @@ async def test_a_history_has_the_newest_first(stage, desk):
     assert [each.value for each in offered] == [str(past.entries[1].id)]
 
 
+async def test_a_history_completes_without_having_been_asked_for(stage, desk):
+    first = await stage.deployed()
+    stage.commit(NEWER, CONFIG)
+    stage.sync_by("carol")
+    await stage.step(5)
+    await desk.catch_up()
+    (offered,) = desk.argocd.complete_history("shop", first[:7], by=ADA)
+    assert offered.name.startswith(f"0 · {first[:7]}")
+    assert desk.argocd.complete_history("shop", "nothing", by=ADA) == []
+
+
 # Argo CD's server.
 
 
@@ -445,6 +456,14 @@ async def test_names_complete_from_memory_alone(stage, desk):
         Policy((Grant(name="x", roles=frozenset({OPERATORS}), may=("argocd:*",), on=("app:*/billing",)),))
     )
     assert [each.value for each in desk.argocd.complete("", by=ADA)] == ["argocd/billing"]
+
+
+async def test_the_few_that_one_may_touch_are_found_among_many(stage, desk):
+    for number in range(300):
+        stage.put(f"app-{number:03}")
+    await desk.catch_up()
+    desk.access.use(a_policy(on=("app:argocd/app-299",)))
+    assert [each.value for each in desk.argocd.complete("app", by=ADA)] == ["argocd/app-299"]
 
 
 async def test_resources_complete_one_after_the_other(stage, desk):
