@@ -3,7 +3,7 @@
 APScheduler only says when; nothing is kept in it, and each job may run twice or late.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date, datetime, timedelta
 
@@ -53,8 +53,12 @@ class Housekeeping:
         clock: Clock,
         retention: Callable[[], RetentionSettings],
         audit_channel: Callable[[], int | None],
+        also: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
-        """Take the leading database and what the configuration says at the moment of asking."""
+        """Take the leading database and what the configuration says at the moment of asking.
+
+        `also` are the jobs of rooms that not everybody has.
+        """
         self._database = database
         self._journal = journal
         self._cards = cards
@@ -62,11 +66,14 @@ class Housekeeping:
         self._clock = clock
         self._retention = retention
         self._audit_channel = audit_channel
+        self._also = also
 
     async def step(self) -> timedelta | None:
         """Do everything once; called when the calendar says so."""
         await self._post_heads()
         await self._forget()
+        for job in self._also:
+            await job()
         return None
 
     async def _post_heads(self) -> None:

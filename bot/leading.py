@@ -54,11 +54,13 @@ from bot.database.engine import Database
 from bot.database.facts import FactMemory
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
 from bot.journal.service import Journal
+from bot.minecraft.settings import MinecraftSettings
 from bot.operations import settings as operations_settings
 from bot.operations.service import Operations
 from bot.operations.sources import OPERATION, OperationCards
 from bot.oversight.service import Oversight
 from bot.platform import Platform
+from bot.playground import Playground
 from bot.settings.tree import Settings
 from bot.telemetry import metrics
 from bot.timers.service import Timers
@@ -161,6 +163,7 @@ class Leading:
             guild=guild,
         )
         intake = Intake(database, showing, clock, policy)
+        self._playground = self._build_playground(intake)
         applier = Applier(database, clock, handle=intake.apply, notice=troubles.quarantined)
         applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
         self._alerts = Alerts(
@@ -266,6 +269,7 @@ class Leading:
             clock=clock,
             retention=lambda: settings().alerts.retention,
             audit_channel=notices.channel,
+            also=[self._playground.thinning.step] if self._playground is not None else (),
         )
         ticking, following = Loop("timers", timers.step), Loop("operations", operations.step)
         self._cleaning = Loop("housekeeping", housekeeping.step, longest_wait=timedelta(days=1))
@@ -276,6 +280,7 @@ class Leading:
             self._cleaning,
             Loop("figures", self._count),
             *(self._platform.loops if self._platform is not None else ()),
+            *(self._playground.loops if self._playground is not None else ()),
         )
         self.wake_applier = applying.wake
         cards.on_change(self._courier.wake)
@@ -286,7 +291,7 @@ class Leading:
     async def run(self, finish: asyncio.Event, keep: Coroutine[Any, Any, None]) -> None:
         """Lead until told to finish; `keep` renews the right to. Raises `LostLeadershipError` in a group."""
         journal, platform = self._ground.journal, self._platform or nullcontext()
-        async with self._session, platform:
+        async with self._session, platform, self._playground or nullcontext():
             await self._alerts.load()
             work = [
                 keep,
@@ -317,6 +322,7 @@ class Leading:
             ),
             *self._polling.status,
             *(self._platform.status() if self._platform is not None else ()),
+            *(self._playground.status() if self._playground is not None else ()),
             *await self._digests.list_status(),
         ]
 
@@ -335,6 +341,14 @@ class Leading:
             clock=self._ground.clock,
             environ=self._ground.environ,
         )
+
+    def _build_playground(self, intake: Intake) -> Playground | None:
+        if self._ground.settings().minecraft is None:
+            return None
+        return Playground(self._minecraft, database=self._database, intake=intake, clock=self._ground.clock)
+
+    def _minecraft(self) -> MinecraftSettings:
+        return self._ground.settings().minecraft or MinecraftSettings()
 
     def _argocd(self) -> ArgoSettings:
         kubernetes = self._ground.settings().kubernetes

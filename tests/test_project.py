@@ -109,6 +109,7 @@ VIOLATIONS = {
     "configuration": ("bot/housekeeping.py", "import bot.settings.tree"),
     "kubernetes": ("bot/app.py", "import kubernetes"),
     "cluster": ("bot/app.py", "import bot.demo.cluster"),
+    "minecraft": ("bot/playground.py", "import mcstatus"),
 }
 
 

@@ -74,6 +74,14 @@ class Intake:
         """Apply what was found out about the latest incident of a group, as if it had been sent."""
         return await self._apply(tx, before, before, told)
 
+    async def report(self, tx: Transaction, told: Notification) -> DeliveryState:
+        """Apply what a room above found out by itself, as if it had been sent; again it changes nothing.
+
+        The room is its own sender: what it once told to fire it must tell to be over.
+        """
+        before = await store.find_latest(tx, told)
+        return await self._apply(tx, before, before and heard_of(before, told), told)
+
     async def _apply(
         self, tx: Transaction, before: Incident | None, heard: Incident | None, told: Notification
     ) -> DeliveryState:

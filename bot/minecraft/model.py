@@ -69,6 +69,13 @@ class Server:
     edition: Edition = Edition.JAVA
     shown_address: str = ""
     """Plain: what players type; empty: nobody is told."""
+    namespace: str = ""
+    """Where it runs in Kubernetes, if it does."""
+
+    @property
+    def port(self) -> int:
+        """Where it is asked, if no SRV record leads elsewhere."""
+        return self.address.port or self.edition.default_port
 
     @property
     def target(self) -> str:
@@ -290,17 +297,17 @@ def alarm(standing: Standing, rules: DownRules | None, now: datetime) -> Alarm |
     is_over = rules is None or standing.stop is not None or is_back(standing, rules, now)
     if standing.alarmed:
         return Alarm.CLOSE if is_over else None
-    if is_over or rules is None or standing.is_up or standing.down_since is None:
+    if rules is None or is_over or standing.is_up or standing.down_since is None:
         return None
     return Alarm.OPEN if now - standing.down_since >= rules.after else None
 
 
-def is_back(standing: Standing, rules: DownRules, now: datetime) -> bool:
+def is_back(standing: Standing, rules: DownRules | None, now: datetime) -> bool:
     """Tell whether a server has been up for long enough to believe it."""
-    return standing.is_up and now - standing.since >= rules.back_for
+    return standing.is_up and (rules is None or now - standing.since >= rules.back_for)
 
 
-def recovered(standing: Standing, rules: DownRules, now: datetime) -> Standing:
+def recovered(standing: Standing, rules: DownRules | None, now: datetime) -> Standing:
     """Forget that a server was down once it is back for good: the next time counts anew."""
     if standing.down_since is not None and is_back(standing, rules, now):
         return replace(standing, down_since=None)

@@ -171,6 +171,43 @@ KUBE_WATCH_FAILURES = Counter(
     ["resource", "reason"],
     registry=REGISTRY,
 )
+_MINECRAFT_LABELS = ["server_host", "server_port", "server_edition"]
+MINECRAFT_HEALTHY = Gauge(
+    "minecraft_status_healthy",
+    "Whether a Minecraft server is up (1) or not (0). Name and labels are mc-monitor's.",
+    _MINECRAFT_LABELS,
+    registry=REGISTRY,
+)
+MINECRAFT_SECONDS = Gauge(
+    "minecraft_status_response_time_seconds",
+    "Time a Minecraft server took for its status. Name and labels are mc-monitor's.",
+    _MINECRAFT_LABELS,
+    registry=REGISTRY,
+)
+MINECRAFT_PLAYERS = Gauge(
+    "minecraft_status_players_online_count",
+    "Players on a Minecraft server. Name and labels are mc-monitor's.",
+    _MINECRAFT_LABELS,
+    registry=REGISTRY,
+)
+MINECRAFT_MOST = Gauge(
+    "minecraft_status_players_max_count",
+    "Players for whom a Minecraft server has room. Name and labels are mc-monitor's.",
+    _MINECRAFT_LABELS,
+    registry=REGISTRY,
+)
+MINECRAFT_INFO = Gauge(
+    "minecraft_status_info",
+    "Always 1 while a Minecraft server is up; its version and our name of it are labels.",
+    [*_MINECRAFT_LABELS, "server_version", "server_name"],
+    registry=REGISTRY,
+)
+MINECRAFT_PINGS = Counter(
+    "the_machine_minecraft_pings",
+    "Pings of Minecraft servers, by result: answered, or why not.",
+    ["result"],
+    registry=REGISTRY,
+)
 EVENT_LOOP_LAG = Gauge(
     "the_machine_event_loop_lag_seconds", "How late the event loop last woke up.", registry=REGISTRY
 )
