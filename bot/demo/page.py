@@ -11,6 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import simcord
+from discord import app_commands
+
+from bot.core.errors import MachineError
 
 _MINUTE_SECONDS = 60
 _STEP_SECONDS = 5
@@ -36,6 +39,21 @@ def make_lively(preview: simcord.Preview, turn: asyncio.Lock) -> None:
 
     preview._action = act_in_turn  # type: ignore[method-assign]  # noqa: SLF001
     preview._publish = publish_ages  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def take_refusals_for_answers(env: simcord.Env) -> None:
+    """Have only bugs count as errors: after an error the page takes no more commands.
+
+    To be called before a bot lives there.
+    """
+    record = env._record_error  # noqa: SLF001
+
+    def record_bugs(error: BaseException) -> None:
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        if not isinstance(cause, MachineError):
+            record(error)
+
+    env._record_error = record_bugs  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def ages(node: Any, now: datetime) -> Iterator[int]:

@@ -28,6 +28,7 @@ from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.argocd_server import ArgoCdServer
 from bot.demo.cluster.server import ApiServer
 from bot.demo.configuration import HOST, TOKEN, Simulated, write_configuration
+from bot.demo.page import take_refusals_for_answers
 from bot.demo.ports import Ports
 from bot.demo.stage import Stage
 from bot.demo.story import Morning
@@ -85,6 +86,7 @@ async def _simulated_discord() -> AsyncIterator[simcord.Env]:
     """Run a Discord with a client that does nothing; the app brings the bot."""
     nobody = discord.Client(intents=discord.Intents(guilds=True))
     async with simcord.run(nobody, settle_timeout=_UNSETTLED_AFTER_SECONDS, check_errors=False) as env:
+        take_refusals_for_answers(env)
         yield env
 
 
