@@ -55,6 +55,8 @@ _STEP = timedelta(seconds=2)
 class Stage:
     """The cluster and what Argo CD does in it."""
 
+    step_length = _STEP
+
     def __init__(self, server: ApiServer, clock: ManualClock) -> None:
         self.server = server
         self.clock = clock
@@ -149,7 +151,7 @@ class Desk:
     pod: Pod | None = POD
     watches: bool = True
     waits_for: timedelta = timedelta(seconds=5)
-    operating: OperationPolicy = OperationPolicy(channel_id=GITOPS)
+    operating: OperationPolicy = field(default_factory=lambda: OperationPolicy(channel_id=GITOPS))
     made: list[int] = field(default_factory=lambda: [0])
 
     async def __aenter__(self) -> Self:
