@@ -170,6 +170,8 @@ def _awaiting(application: Application, live: Mapping[ResourceKey, ResourceHealt
         if how.status in {HealthStatus.PROGRESSING, HealthStatus.DEGRADED, HealthStatus.MISSING}
     ]
     # What was made by others, such as pods, says less than what made it; it comes later in the tree.
+    if application.health is HealthStatus.HEALTHY:
+        return "Everything is applied; waiting for Argo CD to look once more whether it is healthy."
     if not unhealthy:
         return f"Everything is applied; waiting for it to become healthy: it is {application.health.value}."
     key, how = unhealthy[0]
