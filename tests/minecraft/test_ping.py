@@ -23,7 +23,7 @@ from tests.support.minecraft import (
     varint,
 )
 
-SHORT = timedelta(seconds=0.3)
+SHORT = timedelta(seconds=0.8)
 
 
 @pytest.fixture
@@ -130,13 +130,14 @@ async def test_a_name_that_does_not_exist_is_said_so(pinger):
     ],
 )
 async def test_what_is_no_status_is_said_in_words_and_in_time(pinger, talk, trouble):
+    waits = trouble in {Trouble.SILENT, Trouble.TOO_SLOW}
     began = time.monotonic()
     async with java_server(talk=talk) as server:
-        outcome = await ping(pinger, server.port, within=SHORT)
+        outcome = await ping(pinger, server.port, within=SHORT if waits else timedelta(seconds=5))
 
     assert outcome is trouble
     assert trouble.sentence.endswith(".")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 3
 
 
 async def test_an_answer_without_an_end_is_not_kept_in_memory(pinger):

@@ -93,8 +93,8 @@ class JavaServer:
                 assert await reader.readexactly(2) == b"\x01\x00"
                 writer.write(framed(self.status))
                 await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # The test is over, and with it the loop.
         finally:
             writer.close()
 
@@ -166,3 +166,109 @@ async def bedrock_server(pong: bytes | None = None) -> AsyncIterator[BedrockServ
         yield protocol
     finally:
         transport.close()
+
+
+class RconServer:
+    """A console: remembers what it was told, and answers as the tests want."""
+
+    def __init__(self, password: str = "secret") -> None:
+        self.password = password
+        self.commands: list[str] = []
+        self.answers: dict[str, str] = {}
+        self.whitelist: list[str] = []
+        self.players: list[str] = []
+        self.logins = 0
+        self.mode = ""
+        """hang: says nothing to commands; stray: something else first; close: hangs up on commands."""
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._meet, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while True:
+                # As the real one reads: what is not exactly one packet ends it.
+                data = await reader.read(1460)
+                if len(data) < 10 or struct.unpack_from("<i", data)[0] != len(data) - 4:
+                    break
+                number, kind = struct.unpack_from("<ii", data, 4)
+                await self._handle(writer, number, kind, data[12:-2].decode())
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # The test is over, and with it the loop.
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    async def _handle(self, writer: asyncio.StreamWriter, number: int, kind: int, text: str) -> None:
+        if kind == 3:
+            self.logins += 1
+            self._send(writer, number if text == self.password else -1, 2, "")
+        elif kind == 2:
+            self.commands.append(text)
+            if self.mode == "hang":
+                return
+            if self.mode == "close":
+                writer.close()
+                return
+            if self.mode == "stray":
+                self._send(writer, number - 1 or 99, 0, "an answer that is late")
+            said = self._answer(text)
+            for at in range(0, max(len(said), 1), 4096):
+                self._send(writer, number, 0, said[at : at + 4096])
+        else:
+            self._send(writer, number, 0, f"Unknown request {kind:x}")
+        await writer.drain()
+
+    def _send(self, writer: asyncio.StreamWriter, number: int, kind: int, text: str) -> None:
+        body = struct.pack("<ii", number, kind) + text.encode() + b"\x00\x00"
+        writer.write(struct.pack("<i", len(body)) + body)
+
+    def _answer(self, command: str) -> str:
+        if command in self.answers:
+            return self.answers[command]
+        match command.split():
+            case ["list"]:
+                names = ", ".join(self.players)
+                return f"There are {len(self.players)} of a max of 20 players online: {names}"
+            case ["whitelist", "list"]:
+                if not self.whitelist:
+                    return "There are no whitelisted players"
+                return f"There are {len(self.whitelist)} whitelisted player(s): {', '.join(self.whitelist)}"
+            case ["whitelist", "add", "Nobody"]:
+                return "That player does not exist"
+            case ["whitelist", "add", name]:
+                if name in self.whitelist:
+                    return "Player is already whitelisted"
+                self.whitelist.append(name)
+                return f"Added {name} to the whitelist"
+            case ["whitelist", "remove", name]:
+                if name not in self.whitelist:
+                    return "Player is not whitelisted"
+                self.whitelist.remove(name)
+                return f"Removed {name} from the whitelist"
+            case ["say", *_] | ["save-all", *_] | ["stop"]:
+                return ""
+            case _:
+                return "Unknown or incomplete command, see below for error"
+
+
+@asynccontextmanager
+async def rcon_server(password: str = "secret") -> AsyncIterator[RconServer]:
+    server = RconServer(password)
+    await server.open()
+    try:
+        yield server
+    finally:
+        await server.close()
