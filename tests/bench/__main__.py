@@ -18,6 +18,7 @@ import structlog
 from tests.bench import (
     backlog,
     cluster,
+    completing,
     demo,
     giant,
     inbox,
@@ -88,6 +89,10 @@ def _cluster(run: Run) -> Iterator[AsyncIterator[Figure]]:
     yield cluster.measure(run.folder)
 
 
+def _completing(run: Run) -> Iterator[AsyncIterator[Figure]]:
+    yield completing.measure(run.folder)
+
+
 BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "inbox": _inbox,
     "sustained": _sustained,
@@ -100,6 +105,7 @@ BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "storm": _storm,
     "demo": _demo,
     "cluster": _cluster,
+    "completing": _completing,
 }
 
 
