@@ -1,6 +1,5 @@
 """The demo as a newcomer meets it: a terminal, a browser, a shell."""
 
-import os
 import re
 import subprocess
 import time
@@ -8,47 +7,9 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from tests.demo.browser import NO_CHROMIUM, chromium, find_chromium, open_page, run_command, showing
-from tests.demo.process import demo
+from tests.demo.browser import run_command, showing
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if find_chromium() is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{NO_CHROMIUM}: CI must have it")
-        pytest.skip(NO_CHROMIUM)
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def running():
-    with demo() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def shared():
-    """For tests that leave one another alone."""
-    with demo() as started:
-        yield started
-
-
-@pytest.fixture
-def page(browser, running):
-    opened = open_page(browser, running.page_url)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def shared_page(browser, shared):
-    opened = open_page(browser, shared.page_url)
-    yield opened
-    opened.close()
 
 
 def test_a_card_is_seen_after_the_start(shared_page):
