@@ -16,6 +16,8 @@ from bot.alerts.kinds import INCIDENT, TIMELINE
 from bot.alerts.settings import RetentionSettings
 from bot.alerts.silences import store as silences_store
 from bot.alerts.storm import store as storm_store
+from bot.argocd import store as argocd_store
+from bot.argocd.news import CARD as STORY
 from bot.cards import store as cards_store
 from bot.cards.notices import store as notices_store
 from bot.cards.store import Cards
@@ -34,7 +36,7 @@ from bot.timers.service import Timers
 HEAD = "journal-head"
 
 _BATCH = 500
-_FORGOTTEN_WITH_THEIRS = (INCIDENT, TIMELINE, OPERATION)
+_FORGOTTEN_WITH_THEIRS = (INCIDENT, TIMELINE, OPERATION, STORY)
 """Kinds of cards that are forgotten together with what they show."""
 
 log = structlog.get_logger(__name__)
@@ -97,6 +99,9 @@ class Housekeeping:
             "operations": await self._all(
                 lambda tx: _forget_operations(tx, ended_before=now - retention.incidents)
             ),
+            "stories": await self._all(
+                lambda tx: _forget_stories(tx, closed_before=now - retention.incidents)
+            ),
             "deliveries": await self._all(
                 lambda tx: inbox_store.purge(
                     tx,
@@ -146,6 +151,13 @@ async def _forget_operations(tx: Transaction, *, ended_before: datetime) -> int:
     ids = await operations_store.purge(tx, ended_before=ended_before, limit=_BATCH)
     await cards_store.forget(tx, OPERATION, ids)
     return len(ids)
+
+
+async def _forget_stories(tx: Transaction, *, closed_before: datetime) -> int:
+    """Forget what was told of Applications, with the cards."""
+    numbers = await argocd_store.purge_episodes(tx, closed_before=closed_before, limit=_BATCH)
+    await cards_store.forget(tx, STORY, [str(number) for number in numbers])
+    return len(numbers)
 
 
 class HeadCards:

@@ -253,6 +253,7 @@ class Leading:
                 OPERATION: OperationCards(database),
                 NOTICE: notices,
                 HEAD: HeadCards(),
+                **(self._platform.cards if self._platform is not None else {}),
             },
             clock=clock,
             fallback_channel=notices.channel,
@@ -340,6 +341,8 @@ class Leading:
             session=self._session,
             clock=self._ground.clock,
             environ=self._ground.environ,
+            cards=self._ground.cards,
+            channels=lambda: self._ground.settings().discord.channels,
         )
 
     def _build_playground(self, intake: Intake) -> Playground | None:

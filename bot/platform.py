@@ -9,9 +9,13 @@ from bot.access.service import Access
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.finding import Owners
 from bot.argocd.guard import Pod
+from bot.argocd.links import Links
+from bot.argocd.news import CARD as STORY
+from bot.argocd.news import NewsCards, NewsDesk
 from bot.argocd.server import ArgoServer
 from bot.argocd.service import ArgoCd
-from bot.argocd.settings import ArgoSettings
+from bot.argocd.settings import ArgoSettings, compile_news
+from bot.cards.store import Cards
 from bot.core.clock import Clock
 from bot.core.loops import Loop
 from bot.core.status import StatusLine
@@ -38,8 +42,10 @@ class Platform:
         session: aiohttp.ClientSession,
         clock: Clock,
         environ: Mapping[str, str],
+        cards: Cards,
+        channels: Callable[[], Mapping[str, str]],
     ) -> None:
-        """Take what is configured, the leading database and the rooms below."""
+        """Take what is configured, the leading database and the rooms below; `channels` are our names."""
         self._kube = Cluster(cluster, clock, surroundings=Surroundings(environ))
         self._argo = ArgoCluster(self._kube, argocd().namespaces, clock)
         self._owners = Owners(self._argo.applications)
@@ -55,6 +61,20 @@ class Platform:
             settings=argocd,
             pod=_own_pod(environ),
         )
+        desk = NewsDesk(
+            database,
+            cards,
+            journal,
+            self._argo,
+            clock=clock,
+            policy=lambda: compile_news(argocd(), channels()),
+        )
+        news = Loop("argocd news", desk.step)
+        desk.wake = news.wake
+        self.loops = (*self._argo.loops, news)
+        """What runs as long as it is entered."""
+        self.cards = {STORY: NewsCards(database, Links(self._argo, argocd))}
+        """Who renders its cards, by kind."""
 
     async def __aenter__(self) -> Self:
         await self._kube.__aenter__()
@@ -62,11 +82,6 @@ class Platform:
 
     async def __aexit__(self, *error: object) -> None:
         await self._kube.__aexit__(*error)
-
-    @property
-    def loops(self) -> tuple[Loop, ...]:
-        """What runs as long as it is entered."""
-        return self._argo.loops
 
     def find_app(self, labels: Mapping[str, str]) -> str | None:
         """Return the Application that an alert is about."""

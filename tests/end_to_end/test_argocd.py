@@ -53,7 +53,12 @@ def configuration(town, cluster, folder, database_url, port):
     grants = [{"roles": ["operators"], "may": ["alerts:*", "machine:*", "argocd:*"]}]
     kubernetes = {
         "kubeconfig": str(cluster.kubeconfig(folder)),
-        "argocd": {"namespaces": ["argocd"], "write": True, "itself": "argocd/the-machine"},
+        "argocd": {
+            "namespaces": ["argocd"],
+            "write": True,
+            "itself": "argocd/the-machine",
+            "news": [{"channel": "critical"}],
+        },
     }
     return write(
         folder,
@@ -145,3 +150,23 @@ async def test_what_was_synced_stands_on_the_card_of_the_alert_that_follows(
         await post(port, a_body(entry, group_labels={"alertname": "KubePodCrashLooping"}))
         alert = await town.see("KubePodCrashLooping", "Changed here", f"<@{town.ada.id}> synced")
         assert "shop" in alert.text
+
+
+async def test_a_sync_of_others_that_fails_is_told_once(town, cluster, controller, database_url, tmp_path):
+    port = free_port()
+    config = configuration(town, cluster, tmp_path, database_url, port)
+    broken = Piece(kind="Deployment", name="api", image="api:2", refused="image is forbidden")
+    async with a_process(config, port=port) as process, running([controller.loop().run()]):
+        await town.server.wait_ready(20)
+        await process.wait_for("watch_synced", resource="applications.argoproj.io")
+        controller.repositories.commit(REPO, "apps/shop", [broken], message="Break it")
+        by_hand = {"initiatedBy": {"username": "mallory"}, "sync": {"syncStrategy": {"hook": {}}}}
+        cluster.patch("Application", "argocd", "shop", {"operation": by_hand})
+
+        def told():
+            return next((m for m in town.messages("critical") if "SYNC FAILED" in m.text), None)
+
+        story = await town.server.wait_for(told, timeout=30)
+    assert "shop" in story.text
+    assert "failed to apply" in story.text
+    assert len(town.messages("critical")) == 1
