@@ -161,7 +161,7 @@ def rights_needed(namespaces: Sequence[str], *, write: bool) -> tuple[Right, ...
         for place in places
         for verb in ("get", "list", "watch")
     ]
-    reading += [Right(verb, PROJECTS, home) for verb in ("get", "list", "watch")]
+    reading += [Right(verb, PROJECTS, home) for verb in ("list", "watch")]
     reading.append(Right("get", CONFIG_MAPS, home, _CONFIG))
     if not write:
         return tuple(reading)

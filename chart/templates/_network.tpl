@@ -1,0 +1,25 @@
+{{- /* The ports that the configured backends are asked on, those of Services and those of their pods, as JSON. */ -}}
+{{- define "the-machine.backendPorts" -}}
+{{- $ports := list -}}
+{{- $known := .Values.networkPolicy.backendPorts -}}
+{{- range default list .Values.config.alertmanagers -}}
+{{- $ports = append $ports (int (eq (default "alertmanager" .kind) "grafana" | ternary $known.grafana $known.alertmanager)) -}}
+{{- range .urls -}}
+{{- $ports = append $ports (include "the-machine.portOf" . | int) -}}
+{{- end -}}
+{{- end -}}
+{{- with dig "kubernetes" "argocd" "server" nil .Values.config -}}
+{{- $ports = append $ports (int $known.argocd) -}}
+{{- $ports = append $ports (include "the-machine.portOf" .url | int) -}}
+{{- end -}}
+{{- if eq (include "the-machine.database" .) "postgresql" -}}
+{{- $ports = append $ports (int $known.postgresql) -}}
+{{- end -}}
+{{- $ports | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{- define "the-machine.portOf" -}}
+{{- $url := urlParse . -}}
+{{- $named := regexFind ":[0-9]+$" $url.host | trimPrefix ":" -}}
+{{- default (ternary "443" "80" (eq $url.scheme "https")) $named -}}
+{{- end -}}

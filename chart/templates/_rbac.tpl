@@ -1,0 +1,71 @@
+{{- /* A role and who has it. Takes root, name, rules, and namespace: an empty one means the whole cluster. */ -}}
+{{- define "the-machine.role" -}}
+{{- $kind := ternary "Role" "ClusterRole" (ne .namespace "") -}}
+{{- $name := .name -}}
+{{- if not .namespace -}}
+{{- $name = printf "%s-%s" .root.Release.Namespace .name -}}
+{{- end }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}
+metadata:
+  name: {{ $name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "the-machine.labels" .root | nindent 4 }}
+rules:
+  {{- toYaml .rules | nindent 2 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ $kind }}Binding
+metadata:
+  name: {{ $name }}
+  {{- with .namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  labels:
+    {{- include "the-machine.labels" .root | nindent 4 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: {{ $kind }}
+  name: {{ $name }}
+subjects:
+  - kind: ServiceAccount
+    name: {{ include "the-machine.serviceAccount" .root }}
+    namespace: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{- /* Argo CD. `patch applications` lets its holder change what is deployed: only with `write: true`. */ -}}
+{{- define "the-machine.argocd" -}}
+{{- $argocd := .Values.config.kubernetes.argocd -}}
+{{- $namespaces := list "argocd" -}}
+{{- if hasKey $argocd "namespaces" -}}
+{{- $namespaces = $argocd.namespaces -}}
+{{- end -}}
+{{- $home := default "argocd" (first $namespaces) -}}
+{{- $name := printf "%s-argocd" (include "the-machine.fullname" .) -}}
+{{- $verbs := list "get" "list" "watch" -}}
+{{- if $argocd.write -}}
+{{- $verbs = append $verbs "patch" -}}
+{{- end -}}
+{{- $rules := list (dict "apiGroups" (list "argoproj.io") "resources" (list "applications" "applicationsets") "verbs" $verbs) -}}
+{{- if $argocd.write -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "create")) -}}
+{{- end -}}
+{{- $homeRules := list
+    (dict "apiGroups" (list "argoproj.io") "resources" (list "appprojects") "verbs" (list "list" "watch"))
+    (dict "apiGroups" (list "") "resources" (list "configmaps") "resourceNames" (list "argocd-cm") "verbs" (list "get"))
+-}}
+{{- range default (list "") $namespaces -}}
+{{- $here := $rules -}}
+{{- if eq . $home -}}
+{{- $here = concat $rules $homeRules -}}
+{{- end -}}
+{{- include "the-machine.role" (dict "root" $ "name" $name "namespace" . "rules" $here) }}
+{{- end -}}
+{{- if not $namespaces -}}
+{{- include "the-machine.role" (dict "root" $ "name" $name "namespace" $home "rules" $homeRules) }}
+{{- end -}}
+{{- end -}}
