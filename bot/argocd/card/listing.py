@@ -38,12 +38,11 @@ def render_list(listing: Listing) -> Rendered:
     found = listing.applications
     shown = _fitting(found)
     left = len(found) - len(shown)
-    rest = layout.subtext(f"and {left:,} more in the attached list") if left else ""
     view = layout.view(
         layout.container(
             layout.text(_heading(listing), subtext(_facts(listing))),
             layout.gap(),
-            layout.text(*(_grouped(shown) or ["No Application is like that."]), rest),
+            layout.text(*(_grouped(shown) or ["No Application is like that."]), _in_the_file(left)),
             *chooser(OPEN, "list", map(_option, shown), "Look at one…"),
             colour=_list_colour(found),
         )
@@ -64,11 +63,9 @@ def render_tree(grown: Grown) -> Rendered:
     troubled = sum(map(is_troubled, known.values())) + len(missing)
     view = layout.view(
         layout.container(
-            layout.text(
-                f"### Tree of {short_name(grown.root.key)}", subtext(_tree_facts(grown, troubled, len(known)))
-            ),
+            layout.text(f"### Tree of {short_name(grown.root.key)}", subtext(_tree_facts(grown, troubled))),
             layout.gap(),
-            layout.text(*shown, layout.subtext(f"and {left:,} more in the attached list") if left else ""),
+            layout.text(*(shown or ["Nothing is known of it."]), _in_the_file(left)),
             *text_if(opening(grown.url)),
             *chooser(OPEN, "tree", map(_option, options), "Look at one…"),
             colour=layout.WARNING if troubled else layout.GOOD,
@@ -76,6 +73,10 @@ def render_tree(grown: Grown) -> Rendered:
     )
     files = (TextFile("tree.txt", _as_text(grown.branches)),) if left else ()
     return Rendered(view=view, marker="", files=files)
+
+
+def _in_the_file(left: int) -> str:
+    return layout.subtext(f"and {left:,} more in the attached list") if left else ""
 
 
 def application_line(application: Application) -> str:
@@ -154,8 +155,8 @@ def _grouped(applications: Iterable[Application]) -> list[str]:
     return [*lines, "**HEALTHY**", names] if well else lines
 
 
-def _tree_facts(grown: Grown, troubled: int, known: int) -> Iterator[str]:
-    below = known - 1
+def _tree_facts(grown: Grown, troubled: int) -> Iterator[str]:
+    below = len({branch.key for branch in grown.branches} - {grown.root.key})
     yield f"{below:,} below it, by sync wave" if below else "nothing below it"
     yield f"{troubled:,} not synced or not healthy" if troubled else "all synced and healthy"
     if grown.above:

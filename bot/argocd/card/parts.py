@@ -164,13 +164,13 @@ def chooser(
     action: str, place: str, keys: Iterable[tuple[ObjectKey, str]], prompt: str
 ) -> Iterator[layout.Item]:
     """Yield a select that opens one of these, each given with a plain description; none, when none fits."""
-    options = [
-        discord.SelectOption(label=key.name or "-", value=str(key), description=about or None)
-        for key, about in dict(keys).items()
+    options = {
+        str(key): discord.SelectOption(label=key.name or "-", value=str(key), description=about or None)
+        for key, about in keys
         if units(str(key)) <= layout.LONGEST_OPTION
-    ]
+    }
     if options:
-        yield layout.row(select(action, place, options, prompt))
+        yield layout.row(select(action, place, options.values(), prompt))
 
 
 def key_of(key: ObjectKey) -> str | None:
