@@ -177,6 +177,7 @@ def facts_of(application: Application) -> dict[str, str]:
         "phase": sync.phase.value if sync is not None else "",
         "revision": application.revision,
         "message": sync.message if sync is not None else "",
+        "by": sync.by if sync is not None else "",
         "out_of_sync": str(application.out_of_sync),
         "differs": ", ".join(application.out_of_sync_names),
     }

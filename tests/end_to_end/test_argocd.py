@@ -169,4 +169,5 @@ async def test_a_sync_of_others_that_fails_is_told_once(town, cluster, controlle
         story = await town.server.wait_for(told, timeout=30)
     assert "shop" in story.text
     assert "failed to apply" in story.text
+    assert "asked for by `mallory`" in story.text
     assert len(town.messages("critical")) == 1

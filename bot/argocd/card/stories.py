@@ -20,7 +20,7 @@ from bot.argocd.episodes import Episode, Happening, News
 from bot.chat import layout
 from bot.chat.action import ActionButton, button, custom_id
 from bot.chat.rendered import Rendered
-from bot.chat.text import escape, timestamp
+from bot.chat.text import code, escape, timestamp
 from bot.core.durations import spoken_duration
 
 STORY: Final = "argo-news"
@@ -100,6 +100,8 @@ def _wrong_lines(episode: Episode) -> Iterator[str]:
     facts = episode.facts
     if {News.SYNC_FAILED, News.ERROR} & episode.wrong and facts.get("message"):
         yield f"> {message_of(facts['message'])}"
+        if News.SYNC_FAILED in episode.wrong and facts.get("by"):
+            yield f"asked for by {code(facts['by'])}"
     if News.DRIFTED in episode.wrong:
         differ = escape(facts.get("differs", ""))
         yield f"{facts.get('out_of_sync', '0')} differ{f': {differ}' if differ else ''}"
