@@ -90,6 +90,16 @@ class Town:
             )
         )
 
+    async def restart(self) -> None:
+        """End the process and start another one over the same database, cluster and Discord."""
+        old = self.world
+        await old.bot.close()
+        await old.desk.__aexit__()
+        self.world = World(await old.desk.restarted(operating=old.desk.operating).__aenter__())
+        self.demand(0)
+        await self.env.restart_bot(self.world.bot)
+        await self.world.settle()
+
     async def asks(self, command: str, *, by: Any = None, **options: Any) -> Any:
         """Type a command of `/argocd` in #general."""
         return await (by or self.alice).slash(self.general, f"argocd {command}", **options)
