@@ -4,6 +4,7 @@ Argo CD's own work is done by the simulated controller; here are the people who
 commit and sync, and what they run.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -11,8 +12,8 @@ from bot.demo.clock import LateClock
 from bot.demo.cluster.applications import a_project, an_application
 from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.failures import Json
-from bot.demo.cluster.objects import Objects
 from bot.demo.cluster.repositories import Piece
+from bot.demo.cluster.server import ApiServer
 
 ARGO_CD = "argocd"
 ADA, GRACE = "ada", "grace"
@@ -20,14 +21,15 @@ SINCE = timedelta(days=6)
 """How old the Applications are."""
 
 _ADDRESS = "https://argocd.example.org"
-_PASSES_UNTIL_SETTLED = 4
+_WATCHED_WITHIN_SECONDS = 5
+_PASSES_UNTIL_SETTLED = 16
 _YESTERDAY = timedelta(days=1, hours=2)
 
 
 class Applications:
     """The Applications of a small shop, each from a repository of its own."""
 
-    def __init__(self, cluster: Objects, controller: ArgoController, clock: LateClock) -> None:
+    def __init__(self, cluster: ApiServer, controller: ArgoController, clock: LateClock) -> None:
         """Take the cluster, who works in it, and the clock of both: what was long ago is told in no time."""
         self._cluster = cluster
         self._controller = controller
@@ -65,6 +67,13 @@ class Applications:
             self._look_at(name)
         self._clock.move_to(timedelta(0))
 
+    async def until_watched(self) -> None:
+        """Return once somebody watches them: what happened before that, nobody can have seen."""
+        with suppress(TimeoutError):
+            await self._cluster.wait_until(
+                lambda: self._cluster.calls("watch", "applications"), within=_WATCHED_WITHIN_SECONDS
+            )
+
     def deploy_a_leak(self) -> None:
         """Have Ada deploy what crashes: what the demo's alert is about."""
         leaking = _checkout("1.9.0", degrades=True)
@@ -91,7 +100,7 @@ class Applications:
     def deploy_to_api(self, version: str, message: str) -> None:
         """Have Grace commit what deploys itself, and let it."""
         self.commit_to_api(version, message)
-        self._deploy("api", by=GRACE)
+        self._settle("api")
 
     def commit_to_api(self, version: str, message: str) -> None:
         """Have Grace commit what deploys itself."""
@@ -129,12 +138,14 @@ class Applications:
         return self._cluster.get("Application", ARGO_CD, name)
 
     def _deploy(self, name: str, *, by: str) -> None:
-        """Sync as a person does at Argo CD, to its end, without the time that it would take."""
-        self._look_at(name)
-        if "operation" not in self._get(name):
-            self._begin_sync(name, by=by)
-        while "operation" in self._get(name):
+        """Sync as a person does at Argo CD, without the time that it would take."""
+        if "automated" not in self._get(name)["spec"].get("syncPolicy", {}):
             self._look_at(name)
+            self._begin_sync(name, by=by)
+        self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """Have Argo CD do all that there is to do."""
         for _ in range(_PASSES_UNTIL_SETTLED):
             self._look_at(name)
 

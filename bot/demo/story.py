@@ -20,7 +20,7 @@ _GROUP_WAIT = timedelta(seconds=40)
 
 
 class Morning:
-    """Plays Alertmanager and a colleague. Every incident is one message; there are six, and one ping."""
+    """Plays Alertmanager and colleagues. An incident is one message, and so is a story of an Application."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Morning:
             self._disk, severity="warning", instance="node-2:9100", device="/dev/sda3", mountpoint="/var"
         )
         await self._post(self._disk, "WARNING")
+        await self._applications.until_watched()
         await self._go_back(minutes=33)
         await self._acknowledge(self._disk, note="cleaning old images")
         await self._go_back(minutes=12)
@@ -70,6 +71,7 @@ class Morning:
         await self._go_back(minutes=3)
         self._applications.commit_the_repair()
         self._applications.deploy_to_api("5.1.0", "Count what is in the cart")
+        await self._until_said("DEGRADED · checkout")
         await self._go_back(minutes=0)
 
     async def tell_what_is(self) -> None:
@@ -134,9 +136,12 @@ class Morning:
         await self._until_shown(group, shown)
 
     async def _until_shown(self, group: AlertGroup, shown: str) -> None:
+        await self._until_said(f"· {group.name}", shown)
+
+    async def _until_said(self, *texts: str) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(_SHOWN_WITHIN_SECONDS):
-                while self._stage.find_message(self._world.channel, f"· {group.name}", shown) is None:  # noqa: ASYNC110 (SimCord tells nobody)
+                while self._stage.find_message(self._world.channel, *texts) is None:  # noqa: ASYNC110 (SimCord tells nobody)
                     await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
     async def _acknowledge(self, group: AlertGroup, note: str = "") -> None:
