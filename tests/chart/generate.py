@@ -1,4 +1,4 @@
-"""Writes what in `chart/` follows from elsewhere: `values.schema.json` and `README.md`.
+"""Writes what in `chart/` follows from elsewhere: `values.schema.json`, `README.md` and the dashboards.
 
 The values of the chart itself are described by the comments of `values.yaml`; what stands
 under `config` by the models of the bot, less what a ConfigMap must not hold.
@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from bot.settings.schema import json_schema
+from tests.chart.dashboards import ALL, FOLDER, drawn
 
 CHART = Path(__file__).parents[2] / "chart"
 SCHEMA = CHART / "values.schema.json"
@@ -228,7 +229,9 @@ def _rows(value: Value) -> Iterator[str]:
 
 def written() -> dict[Path, str]:
     """Return each file that is written, with its content."""
-    return {SCHEMA: json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n", README: readme()}
+    schema = json.dumps(values_schema(), indent=2, ensure_ascii=False) + "\n"
+    pictures = {FOLDER / f"{dashboard.name}.json": drawn(dashboard) for dashboard in ALL}
+    return {SCHEMA: schema, README: readme(), **pictures}
 
 
 if __name__ == "__main__":
