@@ -5,6 +5,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Final
 
 from bot.access.model import Policy
@@ -23,8 +24,6 @@ from bot.kube.model import ObjectKey
 MOST: Final = 25
 
 _LONGEST: Final = 100
-_FIRST: Final = 100
-_EVERYTHING: Final = 100_000
 _LOOKS_FOR: Final = timedelta(milliseconds=10)
 """So long it is looked through candidates for those that the asker may see."""
 _RIGHTS_LAST: Final = timedelta(minutes=1)
@@ -65,10 +64,7 @@ class Completion:
         """Return Applications that fit, the best first."""
         if not self._door.may_at_all(by, action):
             return []
-        offered = self._allowed(self._door.index.rank(typed, limit=_FIRST), by, action)
-        if len(offered) < MOST:
-            # Few people may do things to few Applications only.
-            offered = self._allowed(self._door.index.rank(typed, limit=_EVERYTHING), by, action)
+        offered = self._allowed(self._door.index.rank(typed), by, action)
         return [Suggestion(name=self._named(each), value=str(each.key)) for each in offered]
 
     def _allowed(self, keys: Iterable[ObjectKey], by: Actor, action: str) -> list[Application]:
@@ -202,5 +198,5 @@ def _ranked(typed: str, names: Iterable[str], *, keep_order: bool = False) -> li
         return [Suggestion(name=name, value=name) for name in given[:MOST] if len(name) <= _LONGEST]
     for name in given:
         index.put(ObjectKey("", name))
-    found = [key.name for key in index.rank(typed, limit=MOST)]
+    found = [key.name for key in islice(index.rank(typed), MOST)]
     return [Suggestion(name=name, value=name) for name in found if len(name) <= _LONGEST]

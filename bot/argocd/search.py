@@ -1,7 +1,7 @@
 """Finds Applications among thousands by what somebody typed: pure, and quick enough for each key stroke."""
 
-from collections.abc import Iterable, Sequence
-from heapq import nsmallest
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import heapify, heappop
 from sys import intern
 from typing import NamedTuple
 
@@ -90,18 +90,24 @@ class Index:
         lowered = name.lower()
         return [entry.key for entry in self._ordered() if entry.name == lowered and entry.key.name == name]
 
-    def rank(self, typed: str, *, limit: int) -> list[ObjectKey]:
-        """Return what fits, the best first by `bot.core.ranking`; among equals the shortest name is first."""
+    def rank(self, typed: str) -> Iterator[ObjectKey]:
+        """Yield what fits, the best first by `bot.core.ranking`; among equals the shortest name is first.
+
+        All are looked at once, and put in order only as far as somebody asks.
+        """
         words = words_of(typed.replace("/", " "))
         entries = self._ordered()
         if not words:
-            return [entry.key for entry in entries[:limit]]
-        scored = (
+            yield from (entry.key for entry in entries)
+            return
+        scored = [
             (fit, len(entry.name), place)
             for place, entry in enumerate(entries)
             if (fit := score(words, entry.key.name, entry.name, entry.beside)) is not None
-        )
-        return [entries[place].key for _, _, place in nsmallest(limit, scored)]
+        ]
+        heapify(scored)
+        while scored:
+            yield entries[heappop(scored)[2]].key
 
     def _ordered(self) -> list[_Entry]:
         if self._in_order is None:
