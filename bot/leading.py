@@ -69,6 +69,7 @@ from cogs.alerts import AlertsCog
 from cogs.argocd import ArgoCdCog
 from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
+from cogs.minecraft import MinecraftCog
 from cogs.operations import OperationsCog
 from cogs.silences import SilencesCog
 
@@ -220,6 +221,7 @@ class Leading:
             yield OperationsCog(operations, actions)
             if self._platform is not None:
                 yield ArgoCdCog(self._platform.argocd, actions)
+            yield from self._minecraft_cogs(actions)
 
         def make_bot() -> MachineBot:
             return MachineBot(
@@ -254,6 +256,7 @@ class Leading:
                 NOTICE: notices,
                 HEAD: HeadCards(),
                 **(self._platform.cards if self._platform is not None else {}),
+                **(self._playground.sources if self._playground is not None else {}),
             },
             clock=clock,
             fallback_channel=notices.channel,
@@ -313,6 +316,8 @@ class Leading:
     def reconfigured(self) -> None:
         """Take up a changed configuration."""
         self._polling.change()
+        if self._playground is not None:
+            self._playground.reconfigured()
 
     async def list_status(self) -> list[StatusLine]:
         """Return how each part is."""
@@ -348,7 +353,22 @@ class Leading:
     def _build_playground(self, intake: Intake) -> Playground | None:
         if self._ground.settings().minecraft is None:
             return None
-        return Playground(self._minecraft, database=self._database, intake=intake, clock=self._ground.clock)
+        ground = self._ground
+        return Playground(
+            self._minecraft,
+            lambda: ground.settings().discord.channels,
+            database=self._database,
+            access=ground.access,
+            journal=ground.journal,
+            cards=ground.cards,
+            intake=intake,
+            client=lambda: self.chat.client,
+            clock=ground.clock,
+        )
+
+    def _minecraft_cogs(self, actions: Actions) -> Cogs:
+        if (playground := self._playground) is not None:
+            yield MinecraftCog(playground.minecraft, playground.whitelists, actions, self._ground.clock)
 
     def _minecraft(self) -> MinecraftSettings:
         return self._ground.settings().minecraft or MinecraftSettings()

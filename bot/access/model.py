@@ -61,6 +61,7 @@ KNOWN_ACTIONS: tuple[str, ...] = (
     "minecraft:players",
     "minecraft:history",
     "minecraft:whitelist",
+    "minecraft:request",
     "minecraft:start",
     "minecraft:stop",
     "machine:status",

@@ -55,6 +55,9 @@ _VERBS: Final = {
     "secrets:rotate": _verb("rotate", "rotated", "rotating"),
     "workloads:scale": _verb("scale", "scaled", "scaling"),
     "workloads:restart": _verb("restart", "restarted", "restarting"),
+    "minecraft:whitelist": _verb(
+        "change the whitelist of", "changed the whitelist of", "changing the whitelist of"
+    ),
     "minecraft:start": _verb("start", "started", "starting"),
     "minecraft:stop": _verb("stop", "stopped", "stopping"),
 }

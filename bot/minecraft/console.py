@@ -47,6 +47,17 @@ class Change(Enum):
     REFUSED = "refused"
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What became of a change."""
+
+    server: str
+    player: str
+    change: Change
+    said: str
+    """Plain: what the console said."""
+
+
 def add_command(player: str) -> str:
     """Return the command that lets a player in."""
     return f"whitelist add {player}"

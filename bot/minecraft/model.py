@@ -82,6 +82,11 @@ class Server:
         """Its name in the access policy."""
         return f"server:{self.name}"
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All of its names in the access policy."""
+        return (self.target, f"namespace:{self.namespace}") if self.namespace else (self.target,)
+
 
 class Condition(StrEnum):
     """How a server is, in a word."""
@@ -337,3 +342,34 @@ def total_words(standings: Sequence[Standing]) -> str:
     players = sum(each.players for each in up)
     where = "1 server" if len(up) == 1 else f"{len(up)} servers"
     return f"{players:,} {'player' if players == 1 else 'players'} on {where}"[:_LONGEST_SHOWN]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A server as it is shown."""
+
+    server: Server
+    standing: Standing | None = None
+    """None: it was not asked yet."""
+    can_start: bool = False
+    """Whether it runs where we can start and stop it."""
+    pods: tuple[str, ...] = ()
+    """Plain: how each of several pods behind the address is."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether people can play."""
+        return self.standing is not None and self.standing.is_up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playing:
+    """Who is on a server."""
+
+    view: View
+    names: tuple[str, ...]
+    count: int
+    from_console: bool
+    """Whether the console names them: then it is all of them."""
+    problem: str = ""
+    """A sentence: why the console did not say."""

@@ -28,6 +28,8 @@ class Request:
     asked_by: str
     """Discord's id."""
     asked_at: datetime
+    asked_in: int
+    """The channel in which the one who asks is told how it ended."""
     note: str = ""
     """Plain text of the one who asks."""
     number: int = 0
@@ -52,3 +54,14 @@ class Request:
                 f"This request is settled already: {self.state.value} by <@{self.settled_by}>."
             )
         return replace(self, state=state, settled_by=by, settled_at=now, outcome=outcome)
+
+    def refuse_if_settled(self) -> None:
+        """Refuse to settle it a second time.
+
+        Raises:
+            ConflictError: It is settled already; the text says by whom.
+        """
+        if self.state is not RequestState.WAITING:
+            raise ConflictError(
+                f"This request is settled already: {self.state.value} by <@{self.settled_by}>."
+            )

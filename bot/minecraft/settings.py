@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 from bot.configurable import Duration, FileTwin, Secret, Section
 from bot.core.errors import InvalidError
 from bot.minecraft.model import DownRules, Edition, Server, parse_address
+from bot.minecraft.rcon import DEFAULT_PORT, RconTarget
 
 USUAL_CHANNEL = "minecraft"
 
@@ -125,6 +126,16 @@ def compile_servers(settings: MinecraftSettings) -> tuple[Server, ...]:
         )
         for each in settings.servers
     )
+
+
+def compile_console(settings: MinecraftSettings, server: str) -> RconTarget | None:
+    """Return where the console of a server is; None: it has none that we know of."""
+    for each in settings.servers:
+        if each.name == server and each.rcon is not None:
+            address = parse_address(each.rcon.address)
+            password = each.rcon.password.get_secret_value()
+            return RconTarget(address.host, address.port or DEFAULT_PORT, password)
+    return None
 
 
 def compile_down(settings: MinecraftSettings) -> DownRules | None:

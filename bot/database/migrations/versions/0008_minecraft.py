@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("asked_by", sa.Text(), nullable=False),
         sa.Column("asked_at", UtcDateTime(), nullable=False),
+        sa.Column("asked_in", BigId, nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("settled_by", sa.Text(), nullable=True),
         sa.Column("settled_at", UtcDateTime(), nullable=True),

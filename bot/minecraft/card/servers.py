@@ -1,0 +1,251 @@
+"""How servers look: the board with all of them, the card of one, who is on."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import discord
+
+from bot.chat import layout
+from bot.chat.action import ActionButton, button, custom_id
+from bot.chat.rendered import Rendered, TextFile
+from bot.chat.text import code, cut, escape, timestamp
+from bot.minecraft.card.parts import (
+    EVERY_SERVER,
+    HISTORY,
+    LONGEST_NAMES,
+    PLAYERS,
+    START,
+    STOP,
+    counted,
+    listed,
+    motd_lines,
+)
+from bot.minecraft.history import Period
+from bot.minecraft.model import Answer, Condition, Edition, Playing, Standing, View
+
+_ICON: Final = "icon.png"
+_MOST_IN_TWO_LINES: Final = 10
+_MOST_START_BUTTONS: Final = 2
+_NAMES_ON_BOARD: Final = 90
+_TEXT: Final = 3600
+_MOTD_LINES: Final = 3
+
+_COLOURS: Final = {
+    Condition.ONLINE: layout.GOOD,
+    Condition.FULL: layout.GOOD,
+    Condition.STARTING: layout.RUNNING,
+    Condition.OFFLINE: layout.CRITICAL,
+    Condition.UNREACHABLE: layout.CRITICAL,
+    Condition.WRONG_PROTOCOL: layout.CRITICAL,
+}
+
+
+def render_board(views: Sequence[View], *, now: datetime) -> Rendered:
+    """Render all servers, those in trouble first where not all have room."""
+    lines = list(_board_lines(views))
+    items: list[layout.Item] = [
+        layout.text("### Minecraft", layout.subtext(f"updated {timestamp(now)}{_total(views)}")),
+        layout.gap(),
+        layout.text(*(lines or ["No servers are watched."])),
+    ]
+    startable = [view for view in views if view.can_start and _is_off(view)]
+    items.append(
+        layout.row(
+            *(
+                button(START, view.server.name, f"Start {view.server.name}…")
+                for view in startable[:_MOST_START_BUTTONS]
+            ),
+            button(PLAYERS, EVERY_SERVER, "Players"),
+            button(HISTORY, EVERY_SERVER, "History"),
+        )
+    )
+    view = layout.view(layout.container(*items, colour=_board_colour(views)))
+    return Rendered(view=view, marker=custom_id(HISTORY, EVERY_SERVER), silent=True)
+
+
+def render_server(view: View) -> Rendered:
+    """Render one server with its icon, what it says of itself and who is on."""
+    standing, server = view.standing, view.server
+    answer = standing.answer if standing is not None else None
+    head = [f"### {_state(standing)} · {escape(server.name)}", layout.subtext(" · ".join(_facts(view)))]
+    icon = answer.icon if answer is not None else None
+    first: layout.Item = layout.text(*head)
+    files: tuple[TextFile, ...] = ()
+    if icon is not None:
+        first = discord.ui.Section(*head, accessory=discord.ui.Thumbnail(f"attachment://{_ICON}"))
+        files = (TextFile(_ICON, icon),)
+    items: list[layout.Item] = [first]
+    if body := list(_body(view)):
+        items += [layout.gap(), layout.text(*body)]
+    if row := list(_server_buttons(view)):
+        items.append(layout.row(*row))
+    colour = _colour(standing)
+    return Rendered(view=layout.view(layout.container(*items, colour=colour)), marker="", files=files)
+
+
+def render_servers(views: Sequence[View], *, now: datetime) -> discord.ui.LayoutView:
+    """Render several servers for the one who asks."""
+    rendered = render_board(views, now=now)
+    return rendered.view
+
+
+def render_players(playing: Sequence[Playing]) -> discord.ui.LayoutView:
+    """Render who is on: all of them where the console says so, else those whom the server names."""
+    budget = _TEXT // max(len(playing), 1)
+    parts = [cut("\n".join(_players(each, min(budget, LONGEST_NAMES))), budget) for each in playing]
+    text = "\n".join(parts) or "No servers are watched."
+    return layout.view(layout.container(layout.text("### Players"), layout.gap(), layout.text(text)))
+
+
+def _state(standing: Standing | None) -> str:
+    if standing is None:
+        return "UNKNOWN"
+    return "STOPPED" if _is_stopped(standing) else standing.condition.value.upper()
+
+
+def _is_stopped(standing: Standing) -> bool:
+    return standing.stop is not None and standing.condition is Condition.OFFLINE
+
+
+def _colour(standing: Standing | None) -> discord.Colour:
+    if standing is None or _is_stopped(standing):
+        return layout.QUIET
+    return _COLOURS[standing.condition]
+
+
+def _board_colour(views: Sequence[View]) -> discord.Colour:
+    standings = [view.standing for view in views]
+    known = [standing for standing in standings if standing is not None and not _is_stopped(standing)]
+    if any(_COLOURS[standing.condition] is layout.CRITICAL for standing in known):
+        return layout.WARNING
+    return layout.GOOD if any(standing.is_up for standing in known) else layout.QUIET
+
+
+def _total(views: Sequence[View]) -> str:
+    up = [view.standing for view in views if view.standing is not None and view.standing.is_up]
+    if len(views) < 2 or not up:  # noqa: PLR2004 (of one server its own line says it)
+        return ""
+    players = sum(standing.players for standing in up)
+    return f" · {counted(players, 'player')} on {counted(len(up), 'server')}"
+
+
+def _is_off(view: View) -> bool:
+    return view.standing is not None and view.standing.condition is Condition.OFFLINE
+
+
+def _board_lines(views: Sequence[View]) -> Iterator[str]:
+    is_long = len(views) > _MOST_IN_TWO_LINES
+    ordered = sorted(views, key=_rank) if is_long else views
+    written = ["\n".join(_board_entry(view, is_short=is_long)) for view in ordered]
+    kept = layout.fitting(written, _TEXT)
+    yield from kept
+    if len(kept) < len(written):
+        yield layout.subtext(f"and {len(written) - len(kept)} more")
+
+
+def _rank(view: View) -> int:
+    """Put those in trouble first, then those where somebody plays."""
+    standing = view.standing
+    if standing is None or _is_stopped(standing):
+        return 3
+    if not standing.is_up:
+        return 0
+    return 1 if standing.players else 2
+
+
+def _board_entry(view: View, *, is_short: bool) -> Iterator[str]:
+    standing, name = view.standing, f"**{escape(view.server.name)}**"
+    if standing is None:
+        yield f"{name}  not asked yet"
+        return
+    if standing.answer is not None and standing.is_up:
+        yield f"{name}  {'  ·  '.join(_up_facts(standing, standing.answer))}"
+        below = [listed(standing.answer.names, _NAMES_ON_BOARD, standing.answer.online)]
+    else:
+        yield f"{name}  {_down_words(standing)}"
+        below = [escape(standing.trouble.sentence) if standing.trouble and not standing.stop else ""]
+    if standing.is_up:
+        below.append(code(view.server.shown_address) if view.server.shown_address else "")
+    if not is_short and any(below):
+        yield layout.subtext(" · ".join(filter(None, below)))
+
+
+def _up_facts(standing: Standing, answer: Answer) -> Iterator[str]:
+    yield standing.condition.value
+    yield f"{answer.online:,} of {answer.most:,}"
+    if answer.version:
+        yield cut(escape(answer.version), 30)
+    yield _latency(answer)
+
+
+def _down_words(standing: Standing) -> str:
+    word = "offline" if standing.stop is not None and not standing.is_up else standing.condition.value
+    words = f"{word} since {timestamp(standing.since)}"
+    if standing.stop is None:
+        return words
+    by = f"<@{standing.stop.by_id}>" if standing.stop.by_id else "on purpose"
+    return f"{words}  ·  stopped {'by ' if standing.stop.by_id else ''}{by}"
+
+
+def _latency(answer: Answer) -> str:
+    milliseconds = answer.latency / timedelta(milliseconds=1)
+    return f"{milliseconds:.0f} ms" if milliseconds >= 1 else "< 1 ms"
+
+
+def _facts(view: View) -> Iterator[str]:
+    standing, answer = view.standing, view.standing.answer if view.standing is not None else None
+    yield "Bedrock" if view.server.edition is Edition.BEDROCK else "Java"
+    if answer is not None:
+        yield cut(escape(answer.version), 60)
+        if answer.brand:
+            yield cut(escape(answer.brand), 80)
+        yield _latency(answer)
+    if standing is None:
+        yield "not asked yet"
+    elif standing.is_up:
+        yield f"up since {timestamp(standing.since)}"
+    else:
+        yield _down_words(standing).replace("  ·  ", " · ")
+
+
+def _body(view: View) -> Iterator[str]:
+    standing = view.standing
+    answer = standing.answer if standing is not None else None
+    if answer is not None:
+        yield from (f"> {line}" for line in motd_lines(answer.motd)[:_MOTD_LINES])
+        line = f"**{answer.online:,} of {answer.most:,}** players"
+        names = listed(answer.names, LONGEST_NAMES, answer.online)
+        yield f"{line}: {names}" if names else line
+    elif standing is not None and standing.trouble is not None and standing.stop is None:
+        yield standing.trouble.sentence
+    yield from (layout.subtext(escape(pod)) for pod in view.pods)
+    if view.server.shown_address:
+        yield f"Join at {code(view.server.shown_address)}"
+
+
+def _server_buttons(view: View) -> Iterator[ActionButton]:
+    name = view.server.name
+    if view.can_start and _is_off(view):
+        yield button(START, name, "Start…", discord.ButtonStyle.success)
+    if view.is_up:
+        yield button(PLAYERS, name, "Players")
+    yield button(HISTORY, f"{name}/{Period.DAY.value}", "History")
+    if view.can_start and view.is_up:
+        yield button(STOP, name, "Stop…", discord.ButtonStyle.danger)
+
+
+def _players(playing: Playing, budget: int) -> Iterator[str]:
+    name = f"**{escape(playing.view.server.name)}**"
+    standing = playing.view.standing
+    if standing is None or not standing.is_up:
+        yield f"{name}  {'not asked yet' if standing is None else _down_words(standing)}"
+        return
+    yield f"{name}  {counted(playing.count, 'player')}"
+    if named := listed(playing.names, budget - 200, playing.count):
+        yield named
+    if playing.problem:
+        yield layout.subtext(playing.problem)
+    elif playing.count and not playing.from_console:
+        partial = "It names only some of them." if len(playing.names) < playing.count else ""
+        yield layout.subtext(f"As the server itself tells everybody. {partial}".strip())
