@@ -60,6 +60,7 @@ def render_story(episode: Episode, *, url: str | None = None) -> Rendered:
     view = layout.view(
         layout.container(
             layout.text(f"### {head} · {short_name(episode.key)}", subtext(_facts(episode))),
+            layout.gap(),
             *text_if(*(_wrong_lines(episode) if is_open else ())),
             *text_if(*_happenings(episode)),
             *text_if(opening(url)),
