@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -75,10 +75,10 @@ async def _run(ports: Ports, folder: Path) -> None:
         session = await stack.enter_async_context(aiohttp.ClientSession(f"http://{HOST}:{ports.webhook}"))
         await stack.enter_async_context(_running(app, stop))
         morning = Morning(world, stage, clock, Alertmanager(session, TOKEN), cluster.applications)
-        async with running([_until_ready(session, online)]) as starting:
-            await first_of(starting, stop.wait())
+        async with running([_begin(session, online, morning)]) as beginning:
+            await first_of(beginning, stop.wait())
         if not stop.is_set():
-            await _show(stage, world, _play(stage, morning, cluster), ports, stop)
+            await _show(stage, world, [morning.tell_what_is(), cluster.work()], ports, stop)
 
 
 @asynccontextmanager
@@ -129,8 +129,8 @@ async def _running(app: App, stop: asyncio.Event) -> AsyncIterator[None]:
     task.result()
 
 
-async def _until_ready(session: aiohttp.ClientSession, online: asyncio.Event) -> None:
-    """Wait until the app takes webhooks and its bot has logged in."""
+async def _begin(session: aiohttp.ClientSession, online: asyncio.Event, morning: Morning) -> None:
+    """Wait until the app takes webhooks and its bot has logged in; then let it hear what was."""
     while True:
         with suppress(aiohttp.ClientConnectionError):
             async with session.get("/readyz") as response:
@@ -138,27 +138,18 @@ async def _until_ready(session: aiohttp.ClientSession, online: asyncio.Event) ->
                     break
         await asyncio.sleep(_LOOK_EVERY_SECONDS)
     await online.wait()
+    await morning.tell_what_was()
 
 
 async def _show(
-    stage: Stage, world: World, play: Coroutine[Any, Any, None], ports: Ports, stop: asyncio.Event
+    stage: Stage, world: World, story: Iterable[Coroutine[Any, Any, None]], ports: Ports, stop: asyncio.Event
 ) -> None:
     """Serve the page and tell the story, until there is a reason to end."""
     zone, viewers = own_time_zone(), (world.alex, world.sam, world.robin)
     try:
-        async with (
-            running([play]) as playing,
-            stage.page(world.channel, *viewers, port=ports.page, timezone=zone) as page,
-        ):
-            # Browsers take their time to begin, too.
+        async with stage.page(world.channel, *viewers, port=ports.page, timezone=zone) as page:
             print(welcome(page.url, f"http://{HOST}:{ports.webhook}"), flush=True)
-            await first_of(stop.wait(), page.wait_closed(), playing)
+            async with running([stage.run(), *story]) as playing:
+                await first_of(stop.wait(), page.wait_closed(), playing)
     except SetupError as error:
         raise UnavailableError(f"The page cannot be shown: {error}") from error
-
-
-async def _play(stage: Stage, morning: Morning, cluster: _Cluster) -> None:
-    """Tell what was, then what is, which the page shows as it comes."""
-    await morning.tell_what_was()
-    async with running([stage.run(), morning.tell_what_is(), cluster.work()]) as playing:
-        await first_of(playing)
