@@ -64,19 +64,17 @@ def told_of(past: Past) -> Mapping[str, Any]:
     players: list[float | None] = []
     last_end = past.start
     # More points than pixels show nothing; the highest of those that fall together counts.
-    least = (past.end - past.start) / _MOST_POINTS
+    least = (past.end - past.start).total_seconds() / _MOST_POINTS
     for stretch in past.stretches:
         value = None if stretch.is_down or not stretch.up else float(stretch.peak)
         if stretch.start > last_end:
             at.append(last_end.timestamp())
             players.append(None)
-        if (
-            at
-            and players[-1] is not None
-            and value is not None
-            and stretch.start.timestamp() - at[-1] < least.total_seconds()
-        ):
-            players[-1] = max(players[-1], value)
+        before = players[-1] if players else None
+        if at and before is value is None:
+            pass
+        elif before is not None and value is not None and stretch.start.timestamp() - at[-1] < least:
+            players[-1] = max(before, value)
         else:
             at.append(stretch.start.timestamp())
             players.append(value)

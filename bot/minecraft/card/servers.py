@@ -25,7 +25,7 @@ from bot.minecraft.history import Period
 from bot.minecraft.model import Answer, Condition, Edition, Playing, Standing, View
 
 _ICON: Final = "icon.png"
-_MOST_IN_TWO_LINES: Final = 10
+_MOST_APART: Final = 10
 _MOST_START_BUTTONS: Final = 2
 _NAMES_ON_BOARD: Final = 90
 _TEXT: Final = 3600
@@ -43,11 +43,9 @@ _COLOURS: Final = {
 
 def render_board(views: Sequence[View], *, now: datetime) -> Rendered:
     """Render all servers, those in trouble first where not all have room."""
-    lines = list(_board_lines(views))
     items: list[layout.Item] = [
         layout.text("### Minecraft", layout.subtext(f"updated {timestamp(now)}{_total(views)}")),
-        layout.gap(),
-        layout.text(*(lines or ["No servers are watched."])),
+        *_board_items(views),
     ]
     startable = [view for view in views if view.can_start and _is_off(view)]
     items.append(
@@ -76,6 +74,8 @@ def render_server(view: View) -> Rendered:
         first = discord.ui.Section(*head, accessory=discord.ui.Thumbnail(f"attachment://{_ICON}"))
         files = (TextFile(_ICON, icon),)
     items: list[layout.Item] = [first]
+    if answer is not None and (motd := motd_lines(answer.motd)[:_MOTD_LINES]):
+        items += [layout.gap(), layout.text(*(f"> {line}" for line in motd))]
     if body := list(_body(view)):
         items += [layout.gap(), layout.text(*body)]
     if row := list(_server_buttons(view)):
@@ -95,7 +95,8 @@ def render_players(playing: Sequence[Playing]) -> discord.ui.LayoutView:
     budget = _TEXT // max(len(playing), 1)
     parts = [cut("\n".join(_players(each, min(budget, LONGEST_NAMES))), budget) for each in playing]
     text = "\n".join(parts) or "No servers are watched."
-    return layout.view(layout.container(layout.text("### Players"), layout.gap(), layout.text(text)))
+    head = layout.text("### Players")
+    return layout.view(layout.container(head, layout.gap(), layout.text(text), colour=layout.GOOD))
 
 
 def _state(standing: Standing | None) -> str:
@@ -134,14 +135,18 @@ def _is_off(view: View) -> bool:
     return view.standing is not None and view.standing.condition is Condition.OFFLINE
 
 
-def _board_lines(views: Sequence[View]) -> Iterator[str]:
-    is_long = len(views) > _MOST_IN_TWO_LINES
-    ordered = sorted(views, key=_rank) if is_long else views
-    written = ["\n".join(_board_entry(view, is_short=is_long)) for view in ordered]
-    kept = layout.fitting(written, _TEXT)
-    yield from kept
-    if len(kept) < len(written):
-        yield layout.subtext(f"and {len(written) - len(kept)} more")
+def _board_items(views: Sequence[View]) -> Iterator[layout.Item]:
+    if not views:
+        yield from (layout.gap(), layout.text("No servers are watched."))
+    elif len(views) <= _MOST_APART:
+        for view in views:
+            yield from (layout.gap(), layout.text(*_board_entry(view)))
+    else:
+        # Where not all have room, those in trouble and those where somebody plays do.
+        lines = [next(_board_entry(view)) for view in sorted(views, key=_rank)]
+        kept = layout.fitting(lines, _TEXT)
+        more = layout.subtext(f"and {len(lines) - len(kept)} more") if len(kept) < len(lines) else None
+        yield from (layout.gap(), layout.text(*kept, more))
 
 
 def _rank(view: View) -> int:
@@ -154,7 +159,8 @@ def _rank(view: View) -> int:
     return 1 if standing.players else 2
 
 
-def _board_entry(view: View, *, is_short: bool) -> Iterator[str]:
+def _board_entry(view: View) -> Iterator[str]:
+    """Say how a server is in a line, and more about it in a second one."""
     standing, name = view.standing, f"**{escape(view.server.name)}**"
     if standing is None:
         yield f"{name}  not asked yet"
@@ -167,7 +173,7 @@ def _board_entry(view: View, *, is_short: bool) -> Iterator[str]:
         below = [escape(standing.trouble.sentence) if standing.trouble and not standing.stop else ""]
     if standing.is_up:
         below.append(code(view.server.shown_address) if view.server.shown_address else "")
-    if not is_short and any(below):
+    if any(below):
         yield layout.subtext(" · ".join(filter(None, below)))
 
 
@@ -213,7 +219,6 @@ def _body(view: View) -> Iterator[str]:
     standing = view.standing
     answer = standing.answer if standing is not None else None
     if answer is not None:
-        yield from (f"> {line}" for line in motd_lines(answer.motd)[:_MOTD_LINES])
         line = f"**{answer.online:,} of {answer.most:,}** players"
         names = listed(answer.names, LONGEST_NAMES, answer.online)
         yield f"{line}: {names}" if names else line

@@ -1,0 +1,103 @@
+"""Pictures of the past, drawn by the real program."""
+
+import json
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bot.minecraft.drawing import HEIGHT, WIDTH, draw
+from bot.minecraft.history import Period, Sample, past_of, stretches_of
+from bot.minecraft.pictures import Pictures, told_of
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BACK = bytes((0x2B, 0x2D, 0x31))
+
+
+def a_past(period=Period.DAY, *, every=timedelta(minutes=5), players=lambda n: n % 9, server="survival"):
+    start = NOW - period.length
+    count = period.length // every
+    samples = [
+        Sample(start + every * n, up=not count // 2 < n < count * 0.6, players=players(n))
+        for n in range(count)
+    ]
+    return past_of(server, period, stretches_of(samples, start=start, end=NOW), start=start, end=NOW)
+
+
+def pixels(png):
+    """The rows of a picture with 8 bits for each of 4 channels, unfiltered."""
+    assert png.startswith(b"\x89PNG")
+    width, height, depth, kind = struct.unpack(">IIBB", png[16:26])
+    assert (width, height, depth, kind) == (WIDTH, HEIGHT, 8, 6)
+    at, packed = 8, b""
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        if png[at + 4 : at + 8] == b"IDAT":
+            packed += png[at + 8 : at + 8 + length]
+        at += length + 12
+    raw, rows, before = zlib.decompress(packed), [], bytes(width * 4)
+    for y in range(height):
+        line = raw[y * (width * 4 + 1) : (y + 1) * (width * 4 + 1)]
+        rows.append(before := _unfiltered(line[0], line[1:], before))
+    return rows
+
+
+def _unfiltered(kind, line, before):
+    out = bytearray(line)
+    for x in range(len(out)):
+        a = out[x - 4] if x >= 4 else 0
+        b = before[x]
+        c = before[x - 4] if x >= 4 else 0
+        p = a + b - c
+        paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+        out[x] = (out[x] + (0, a, b, (a + b) // 2, paeth)[kind]) & 0xFF
+    return bytes(out)
+
+
+def colours(rows, x):
+    return {row[4 * x : 4 * x + 3] for row in rows}
+
+
+async def test_players_are_green_and_downtime_is_red():
+    pytest.importorskip("matplotlib")
+    png = await Pictures().draw(a_past(players=lambda _: 7))
+    rows = pixels(png)
+    up, down = rows[HEIGHT * 2 // 3][4 * 300 : 4 * 300 + 3], rows[HEIGHT * 2 // 3][4 * 680 : 4 * 680 + 3]
+    assert up[1] > up[0] + 20
+    assert up[1] > up[2] + 10
+    assert down[0] > down[1] + 30
+    assert rows[2][:3] == BACK
+    assert any(pixel == bytes((0xF5, 0xA6, 0x23)) for x in range(60, WIDTH, 2) for pixel in colours(rows, x))
+
+
+@pytest.mark.parametrize("period", Period)
+async def test_any_period_with_a_sample_every_15_seconds_is_drawn_in_time(period):
+    pytest.importorskip("matplotlib")
+    past = a_past(period, every=timedelta(seconds=15) if period is Period.WEEK else timedelta(minutes=5))
+    told = told_of(past)
+    assert len(told["at"]) <= 2100
+    assert max(value for value in told["players"] if value is not None) == past.peak
+    assert (await Pictures().draw(past))[:4] == b"\x89PNG"
+
+
+def test_odd_names_are_no_formulas_and_a_server_without_players_is_drawn():
+    pytest.importorskip("matplotlib")
+    told = told_of(a_past(server=r"$\frac{$", players=lambda _: 0))
+    assert draw(json.loads(json.dumps(told)))[:4] == b"\x89PNG"
+
+
+async def test_without_the_library_or_in_too_little_time_there_is_none():
+    assert await Pictures(is_possible=False).draw(a_past()) is None
+    assert await Pictures(within=timedelta(milliseconds=1), is_possible=True).draw(a_past()) is None
+
+
+async def test_nothing_is_drawn_of_a_past_of_which_nothing_is_known():
+    start = NOW - timedelta(days=1)
+    assert await Pictures().draw(past_of("x", Period.DAY, (), start=start, end=NOW)) is None
+
+
+async def test_a_program_that_fails_is_no_failure_of_the_answer(monkeypatch):
+    # There is no honest way to have the library fail at will.
+    monkeypatch.setattr("bot.minecraft.pictures.told_of", lambda _past: {"not": "what is expected"})
+    assert await Pictures(is_possible=True).draw(a_past()) is None
