@@ -31,9 +31,10 @@ from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.core.loops import Loop
 from bot.core.status import StatusLine
 from bot.core.tasks import first_of, running
+from bot.database.bells import Bell, Bells
 from bot.database.engine import Database
 from bot.database.facts import find_fact
-from bot.database.leadership import Leadership
+from bot.database.leadership import Leader, Leadership
 from bot.database.migrate import upgrade
 from bot.journal.service import Journal
 from bot.leading import DRAIN, Chat, Connect, Ground, Leading, MakeBot
@@ -78,7 +79,11 @@ class App:
         self._started_at = self._clock.now()
         self._journal = Journal(self._clock)
         self._cards = Cards(self._clock)
-        self._database = Database(loaded.settings.database.url.get_secret_value())
+        database = loaded.settings.database
+        self._database = Database(database.url.get_secret_value(), database.limits)
+        self._leadership = Leadership(self._database, _name_of_process())
+        self._bells = Bells(self._database)
+        self._called = asyncio.Event()
         self._notices = Notices(self._database, self._cards, self._clock, self._notice_channel)
         self._troubles = Troubles(self._notices)
         self._watcher = ConfigWatcher(
@@ -98,7 +103,14 @@ class App:
             await stack.enter_async_context(inbox)
             notices = Loop("notices", self._troubles.queue.step)
             self._troubles.queue.wake = notices.wake
-            always = [notices, Loop("configuration", self._watcher.step), Loop("lag", measure_lag)]
+            always = [
+                notices,
+                Loop("configuration", self._watcher.step),
+                Loop("lag", measure_lag),
+                *self._bells.loops,
+            ]
+            self._bells.on(Bell.DELIVERY, self._apply)
+            self._bells.on(Bell.VACANCY, self._called.set)
             await stack.enter_async_context(running(loop.run() for loop in always))
             leader = await stack.enter_async_context(self._standing_for_election())
             webhooks = Webhooks(
@@ -140,24 +152,26 @@ class App:
             task.result()
 
     async def _campaign(self, finish: asyncio.Event) -> None:
-        leadership = Leadership(
-            self._database, f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        )
-        lost = False
+        lost = waits = False
         while not finish.is_set() and not (lost and self._database.is_sqlite):
+            self._called.clear()
             try:
-                if (epoch := await leadership.acquire()) is not None:
-                    log.info("leading", epoch=epoch)
-                    await self._lead(leadership, epoch, finish)
+                epoch = await self._leadership.acquire()
+                waits = False
+                if epoch is not None:
+                    log.info("leading", epoch=epoch, holder=self._leadership.holder)
+                    await self._lead(epoch, finish)
                     continue
             except* LostLeadershipError:
                 lost = True
                 log.warning("leadership_lost")
             except* UnavailableError as group:
-                log.warning("leadership_waits", why=str(group.exceptions[0]))
-            await first_of(finish.wait(), asyncio.sleep(CAMPAIGN_EVERY.total_seconds()))
+                if not waits:
+                    log.warning("leadership_waits", why=str(group.exceptions[0]))
+                waits = True
+            await first_of(finish.wait(), self._called.wait(), asyncio.sleep(CAMPAIGN_EVERY.total_seconds()))
 
-    async def _lead(self, leadership: Leadership, epoch: int, finish: asyncio.Event) -> None:
+    async def _lead(self, epoch: int, finish: asyncio.Event) -> None:
         """Run the leading stack; raises `LostLeadershipError` in a group."""
         ground = Ground(
             clock=self._clock,
@@ -173,8 +187,10 @@ class App:
             status=self._status,
             started_at=self._started_at,
         )
-        self._leading = Leading(ground, self._database.under(epoch))
+        leadership = self._leadership
+        self._leading = Leading(ground, self._database.under(epoch, leadership.check))
         metrics.LEADING.set(1)
+        metrics.LEADERSHIP_EPOCH.set(epoch)
         try:
             await self._leading.run(finish, leadership.keep(epoch))
         finally:
@@ -206,7 +222,7 @@ class App:
             await find_fact(tx, "ready")
 
     async def _status(self) -> list[StatusLine]:
-        leader = await Leadership(self._database, "").find_leader()
+        leader = await self._leadership.find_leader()
         async with self._database.reading() as tx:
             waiting = await inbox_store.count_by_state(tx)
         quarantined = waiting.get(DeliveryState.QUARANTINED, 0)
@@ -214,13 +230,20 @@ class App:
         text = f"{pending} deliveries wait, {quarantined} are quarantined"
         return [
             StatusLine("database", ok=True, text="SQLite" if self._database.is_sqlite else "PostgreSQL"),
-            StatusLine("leader", ok=leader is not None, text=leader.holder if leader else "nobody"),
+            StatusLine("leader", ok=leader is not None and leader.is_current, text=_who_leads(leader)),
             StatusLine("inbox", ok=not quarantined, text=text),
             *(await self._leading.list_status() if self._leading is not None else ()),
         ]
 
     def _arrived(self) -> None:
-        """Wake whoever applies deliveries in this process, if it leads."""
+        """Have deliveries applied that were committed here, by whoever leads."""
+        if self._leading is not None:
+            self._leading.wake_applier()
+        else:
+            self._bells.ring(Bell.DELIVERY)
+
+    def _apply(self) -> None:
+        """Apply deliveries that were committed elsewhere, if this process leads."""
         if self._leading is not None:
             self._leading.wake_applier()
 
@@ -240,6 +263,17 @@ class App:
 
     def _notice_channel(self) -> int | None:
         return self._policy.channels.get(self._settings.notices_channel)
+
+
+def _name_of_process() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def _who_leads(leader: Leader | None) -> str:
+    if leader is None:
+        return "nobody"
+    who = f"{leader.holder}, epoch {leader.epoch}"
+    return who if leader.is_current else f"nobody now; before it was {who}"
 
 
 def compile_alert_policy(settings: Settings) -> AlertPolicy:

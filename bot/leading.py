@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import aiohttp
@@ -153,7 +154,7 @@ class Leading:
             guild=guild,
             look_up=members.look_up,
         )
-        self._session = aiohttp.ClientSession()
+        self._session = aiohttp.ClientSession(trace_configs=[_only_while(database.check_lease)])
         self._platform = self._build_platform(operations)
         self._changes = ChangesHere(
             journal,
@@ -230,6 +231,7 @@ class Leading:
                 make_cogs=make_cogs,
                 remember=FactMemory(database, "commands"),
                 pacing=pacing,
+                may_act=database.check_lease,
             )
 
         self.chat = ground.connect(make_bot)
@@ -295,10 +297,9 @@ class Leading:
     async def run(self, finish: asyncio.Event, keep: Coroutine[Any, Any, None]) -> None:
         """Lead until told to finish; `keep` renews the right to. Raises `LostLeadershipError` in a group."""
         journal, platform = self._ground.journal, self._platform or nullcontext()
-        async with self._session, platform, self._playground or nullcontext():
+        async with self._session, platform, self._playground or nullcontext(), running([keep]) as kept:
             await self._alerts.load()
             work = [
-                keep,
                 *(loop.run() for loop in self._loops),
                 self._courier.run(),
                 self._polling.run(),
@@ -310,8 +311,8 @@ class Leading:
                 calendar(self._cleaning.wake),
                 running(work) as ended,
             ):
-                await first_of(finish.wait(), ended)
-                await first_of(self._courier.finish(), ended, asyncio.sleep(DRAIN.total_seconds()))
+                await first_of(finish.wait(), ended, kept)
+                await first_of(self._courier.finish(), ended, kept, asyncio.sleep(DRAIN.total_seconds()))
 
     def reconfigured(self) -> None:
         """Take up a changed configuration."""
@@ -388,3 +389,16 @@ class Leading:
         for severity, number in counted.items():
             metrics.ALERTS_ACTIVE.labels(severity.name.lower()).set(number)
         return FIGURES_EVERY
+
+
+def _only_while(may_act: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Have each request of a session begin with the question whether this process still leads."""
+
+    async def ask(
+        _session: aiohttp.ClientSession, _context: SimpleNamespace, _start: aiohttp.TraceRequestStartParams
+    ) -> None:
+        may_act()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(ask)
+    return trace

@@ -46,7 +46,7 @@ class Platform:
         channels: Callable[[], Mapping[str, str]],
     ) -> None:
         """Take what is configured, the leading database and the rooms below; `channels` are our names."""
-        self._kube = Cluster(cluster, clock, surroundings=Surroundings(environ))
+        self._kube = Cluster(cluster, clock, surroundings=Surroundings(environ), may_act=database.check_lease)
         self._argo = ArgoCluster(self._kube, argocd().namespaces, clock)
         self._owners = Owners(self._argo.applications)
         self._argo.applications.on_change(self._owners.change)

@@ -82,10 +82,14 @@ class MachineBot(commands.Bot):
         make_cogs: "MakeCogs",
         remember: CommandMemory,
         pacing: Pacing,
+        may_act: Callable[[], None] = lambda: None,
         **options: Any,
     ) -> None:
-        """Take what the cogs need; `options` go to discord.py (tests shorten its waits)."""
-        wire = Wire(pacing)
+        """Take what the cogs need; `options` go to discord.py (tests shorten its waits).
+
+        `may_act` is asked before each request, and raises where another process leads now.
+        """
+        wire = Wire(pacing, may_act)
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,

@@ -18,7 +18,7 @@ from discord import app_commands
 from bot.chat.rendered import Rendered
 from bot.chat.text import cut
 from bot.core.actor import Actor, ActorKind
-from bot.core.errors import MachineError, RefusedError
+from bot.core.errors import LostLeadershipError, MachineError, RefusedError
 from bot.telemetry.metrics import INTERACTIONS
 
 Interaction = discord.Interaction[Any]
@@ -208,6 +208,9 @@ async def _unless_too_late(work: Awaitable[None]) -> None:
         if error.code not in _TOO_LATE:
             raise
         log.info("interaction_expired", code=error.code)
+    except LostLeadershipError:
+        # Discord told both of us: whoever leads now answers.
+        log.info("interaction_left_to_the_leader")
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -6,7 +6,7 @@ messages whether a call that failed may have been carried out. Written for disco
 
 import asyncio
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -81,10 +81,12 @@ def attempt(deadline: asyncio.Timeout) -> Iterator[Attempt]:
 class Wire:
     """Watches the HTTP calls of one client."""
 
-    def __init__(self, pacing: Pacing) -> None:
+    def __init__(self, pacing: Pacing, may_act: Callable[[], None]) -> None:
         self._pacing = pacing
+        self._may_act = may_act
         self._http: HTTPClient | None = None
         self.trace = aiohttp.TraceConfig()
+        self.trace.on_request_start.append(self._begins)
         self.trace.on_request_headers_sent.append(self._sent)
         self.trace.on_request_end.append(self._answered)
         self.trace.on_request_exception.append(self._failed)
@@ -102,6 +104,15 @@ class Wire:
 
         # No public way exists; `Bucket` says why.
         http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]
+
+    async def _begins(
+        self,
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        _start: aiohttp.TraceRequestStartParams,
+    ) -> None:
+        """Stop what waited for its turn for too long, after all waiting of discord.py."""
+        self._may_act()
 
     async def _sent(
         self,

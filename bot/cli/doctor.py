@@ -12,7 +12,7 @@ from bot.cli.findings import Finding
 from bot.cli.online import check_online
 from bot.core.errors import MachineError
 from bot.database.engine import Database
-from bot.database.leadership import Leadership
+from bot.database.leadership import Leader, Leadership
 from bot.database.migrate import revisions
 from bot.settings.load import default_file, load_settings
 from bot.settings.problems import ConfigurationError
@@ -93,6 +93,14 @@ async def _contents(database: Database) -> list[Finding]:
     quarantined = counted.get(DeliveryState.QUARANTINED, 0)
     inbox = f"quarantined deliveries: {quarantined}; look at them with machine inbox list"
     return [
-        Finding("leader", is_fine=True, text=leader.holder if leader else "nobody: the bot does not run"),
+        Finding("leader", is_fine=True, text=_who_leads(leader)),
         Finding("inbox", is_fine=not quarantined, text=inbox if quarantined else "nothing is quarantined"),
     ]
+
+
+def _who_leads(leader: Leader | None) -> str:
+    if leader is None:
+        return "nobody: the bot does not run"
+    return (
+        leader.holder if leader.is_current else f"nobody any more, {leader.holder} did: the bot does not run"
+    )

@@ -7,6 +7,7 @@ from argparse import ArgumentParser, Namespace
 from bot.alerts.inbox import store
 from bot.alerts.inbox.model import Delivery, DeliveryId, DeliveryState, Progress
 from bot.cli.configuration import add_config_argument, load_configuration
+from bot.database.bells import Bell, ring
 from bot.database.engine import Database
 
 _ALL = "all"
@@ -101,4 +102,5 @@ async def _retry(url: str, arguments: Namespace) -> None:
         for number in arguments.id:
             async with database.transaction() as tx:
                 await store.retry(tx, DeliveryId(number))
+                await ring(tx, Bell.DELIVERY)
             print(f"delivery {number} waits to be applied again")

@@ -9,9 +9,10 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, Self
 
-from sqlalchemy import CursorResult, Engine, Executable, event, text
+from sqlalchemy import CursorResult, Engine, ExceptionContext, Executable, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -19,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.database import sqlite
+from bot.database.limits import Limits
 
 FENCE = 7_420_417
 """The advisory lock that leading transactions share and a take-over takes alone."""
@@ -28,6 +30,12 @@ _IDLE_SINCE = "idle_since"
 _PING_AFTER_SECONDS = 1.0
 _SHARE_FENCE = text(f"SELECT pg_advisory_xact_lock_shared({FENCE})")
 _EPOCH = text("SELECT epoch FROM leadership WHERE id = 1")
+_READ_ONLY = "25006"
+"""What a PostgreSQL says to a write that another one has replaced as the primary."""
+_GRACE_SECONDS = 5.0
+"""What the client gives the server beyond the server's own limit for a statement."""
+_FROZEN_AFTER_SECONDS = 5
+"""A process that does nothing in a transaction lets go of its locks, so that another can lead."""
 
 
 class Transaction:
@@ -69,15 +77,18 @@ class Transaction:
 class Database:
     """The two engines of one database, opened by entering it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, limits: Limits = Limits()) -> None:  # noqa: B008 (it is frozen)
         """Take an SQLAlchemy URL with an async driver; nothing connects yet."""
         self.is_sqlite = url.startswith("sqlite")
+        self._url, self._limits = url, limits
         if self.is_sqlite:
             self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", size=1)
             self._reader = _sqlite_engine(url, begin="BEGIN", size=4, query_only=True)
         else:
-            self._writer = self._reader = _postgresql_engine(url)
+            self._writer = self._reader = _postgresql_engine(url, limits)
         self._epoch: int | None = None
+        self.check_lease: Callable[[], None] = _holds
+        """Raises `LostLeadershipError` once this process knows by itself that it may not lead any more."""
         # Leading writes go one after the other on PostgreSQL too, as they must on
         # SQLite: two decisions about one incident never interleave.
         self._turn = asyncio.Lock()
@@ -91,11 +102,15 @@ class Database:
         await self._writer.dispose()
         await self._reader.dispose()
 
-    def under(self, epoch: int) -> "Database":
-        """Give the same database to a leader: each write first checks that the epoch still holds."""
+    def under(self, epoch: int, check_lease: Callable[[], None] | None = None) -> "Database":
+        """Give the same database to a leader: each write first checks that the epoch still holds.
+
+        `check_lease` is asked before each transaction, also those that only read.
+        """
         led = object.__new__(Database)
         led.__dict__.update(self.__dict__)
         led._epoch = epoch
+        led.check_lease = check_lease or _holds
         led._turn = asyncio.Lock()
         return led
 
@@ -114,6 +129,7 @@ class Database:
             tx.committed()
             return
         async with self._turn:
+            self.check_lease()
             async with _translated(), self._writer.begin() as connection:
                 tx = Transaction(connection)
                 await self._check_epoch(tx)
@@ -126,9 +142,38 @@ class Database:
 
         Raises:
             UnavailableError: The database does not answer.
+            LostLeadershipError: This process may not lead any more (only under an epoch).
         """
+        self.check_lease()
         async with _translated(), self._reader.connect() as connection, connection.begin():
             yield Transaction(connection)
+
+    @asynccontextmanager
+    async def unhurried(self) -> AsyncIterator["Database"]:
+        """Give the same database without a limit for a statement, for what takes as long as it takes."""
+        if self.is_sqlite:
+            yield self
+            return
+        limits = replace(self._limits, pool_size=1, pool_overflow=0, statement_timeout=None)
+        async with Database(self._url, limits) as patient:
+            yield patient
+
+    @asynccontextmanager
+    async def own_connection(self) -> AsyncIterator[Any]:
+        """Give the driver's own connection, taken out of the pool, for what SQLAlchemy has no words for.
+
+        Raises:
+            UnavailableError: The database does not answer.
+        """
+        import asyncpg  # noqa: PLC0415 (SQLite does without it)
+
+        try:
+            async with _translated(), self._writer.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                await connection.run_sync(lambda synchronous: synchronous.detach())
+                yield driver
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise UnavailableError(_DOWN) from error
 
     async def _check_epoch(self, tx: Transaction) -> None:
         if not self.is_sqlite:
@@ -178,25 +223,40 @@ def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False)
     return engine
 
 
-def _postgresql_engine(url: str) -> AsyncEngine:
+def _postgresql_engine(url: str, limits: Limits) -> AsyncEngine:
+    longest = limits.statement_timeout.total_seconds() if limits.statement_timeout else None
     engine = create_async_engine(
         url,
-        pool_size=8,
-        max_overflow=4,
-        pool_timeout=5,
+        pool_size=limits.pool_size,
+        max_overflow=limits.pool_overflow,
+        pool_timeout=limits.pool_timeout.total_seconds(),
         connect_args={
-            "timeout": 5,
-            "command_timeout": 10,
+            "timeout": limits.pool_timeout.total_seconds(),
+            # The server ends what takes too long; this is for a server that says nothing any more.
+            "command_timeout": longest and longest + _GRACE_SECONDS,
             "server_settings": {
                 "application_name": "the-machine",
-                "statement_timeout": "10000",
-                # A frozen process lets go of its locks, so that another can lead.
-                "idle_in_transaction_session_timeout": "5000",
+                "statement_timeout": str(round(longest * 1000) if longest else 0),
+                "idle_in_transaction_session_timeout": str(_FROZEN_AFTER_SECONDS * 1000 if longest else 0),
             },
         },
     )
     _ping_idle_ones(engine.sync_engine)
+    _leave_former_primaries(engine.sync_engine)
     return engine
+
+
+def _leave_former_primaries(engine: Engine) -> None:
+    """Give up the connection to a server that became a standby: the address leads to another one by now."""
+
+    @event.listens_for(engine, "handle_error")
+    def _look(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
+
+
+def _holds() -> None:
+    """Know of no lease."""
 
 
 def _ping_idle_ones(engine: Engine) -> None:

@@ -5,6 +5,7 @@ valid by the database's own clock. Each leading transaction checks the epoch.
 """
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ import structlog
 from sqlalchemy import Column, Integer, Table, Text, func, select, text, update
 
 from bot.core.errors import LostLeadershipError, UnavailableError
+from bot.database.bells import Bell, ring
 from bot.database.engine import FENCE, Database, Transaction
 from bot.database.schema import UtcDateTime, metadata
 
@@ -21,6 +23,8 @@ LEASE = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
 STOP_BEFORE = timedelta(seconds=2)
 """How long before the end of an unrenewed lease the leading stack begins to stop."""
+ACT_BEFORE = timedelta(seconds=1)
+"""How long before its end nothing is begun any more: it would be on its way when another leads."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +45,8 @@ class Leader:
     holder: str
     epoch: int
     expires_at: datetime | None
+    is_current: bool
+    """Whether the lease still holds; with SQLite whether it was not given back."""
 
 
 class Leadership:
@@ -49,7 +55,8 @@ class Leadership:
     def __init__(self, database: Database, holder: str) -> None:
         """Take the database without an epoch and a name that no other process has."""
         self._database = database
-        self._holder = holder
+        self.holder = holder
+        self._valid_until = -math.inf
 
     async def acquire(self) -> int | None:
         """Lead if nobody does: the new epoch, or None while another's lease is valid.
@@ -57,6 +64,26 @@ class Leadership:
         With SQLite there is one process: it leads from its start, and whichever
         was there before finds its epoch gone.
         """
+        began = _moment()
+        if (epoch := await self._take_over()) is not None:
+            self._valid_until = math.inf if self._database.is_sqlite else began + LEASE.total_seconds()
+        return epoch
+
+    def check(self) -> None:
+        """Say by the clock of this process whether it may still act as the leader; asks nobody.
+
+        A process that was frozen has not renewed its lease, and learns it here
+        before it does anything that cannot be taken back.
+
+        Raises:
+            LostLeadershipError: It may not.
+        """
+        if _moment() >= self._valid_until - ACT_BEFORE.total_seconds():
+            raise LostLeadershipError("the lease was not renewed in time")
+
+    async def _take_over(self) -> int | None:
+        if not self._database.is_sqlite and (leader := await self.find_leader()) and leader.is_current:
+            return None  # Seen without the lock, on which all leading transactions would queue.
         async with self._database.transaction() as tx:
             if not self._database.is_sqlite:
                 # Waits for leading transactions in flight; a frozen one is ended by the server.
@@ -65,7 +92,7 @@ class Leadership:
             if row is None:
                 await tx.execute(
                     leadership.insert().values(
-                        id=1, holder=self._holder, epoch=1, expires_at=await _lease_end(tx)
+                        id=1, holder=self.holder, epoch=1, expires_at=await _lease_end(tx)
                     )
                 )
                 return 1
@@ -73,7 +100,7 @@ class Leadership:
                 return None
             epoch = int(row.epoch) + 1
             await tx.execute(
-                update(leadership).values(holder=self._holder, epoch=epoch, expires_at=await _lease_end(tx))
+                update(leadership).values(holder=self.holder, epoch=epoch, expires_at=await _lease_end(tx))
             )
             return epoch
 
@@ -93,20 +120,21 @@ class Leadership:
         Raises:
             LostLeadershipError: Somebody else leads, or the lease is about to end unrenewed.
         """
-        valid_until = time.monotonic() + LEASE.total_seconds()
         while True:
             await asyncio.sleep(RENEW_EVERY.total_seconds())
-            tried_at = time.monotonic()
+            tried_at = _moment()
+            stop_at = self._valid_until - STOP_BEFORE.total_seconds()
             try:
-                async with asyncio.timeout(max(0.1, valid_until - STOP_BEFORE.total_seconds() - tried_at)):
+                async with asyncio.timeout(_between(0.1, stop_at - tried_at, LEASE.total_seconds())):
                     holds = await self._still_holds(epoch)
             except (UnavailableError, TimeoutError):
-                if time.monotonic() >= valid_until - STOP_BEFORE.total_seconds():
+                if _moment() >= stop_at:
                     raise LostLeadershipError("the lease could not be renewed in time") from None
                 continue
             if not holds:
                 raise LostLeadershipError("another process leads now")
-            valid_until = tried_at + LEASE.total_seconds()
+            if not self._database.is_sqlite:
+                self._valid_until = tried_at + LEASE.total_seconds()
 
     async def _still_holds(self, epoch: int) -> bool:
         if not self._database.is_sqlite:
@@ -117,10 +145,12 @@ class Leadership:
 
     async def release(self, epoch: int) -> None:
         """Let another lead at once; without a database it does so when the lease ends."""
+        self._valid_until = -math.inf
         try:
             async with self._database.transaction() as tx:
                 ours = leadership.c.epoch == epoch
                 await tx.execute(update(leadership).where(ours).values(expires_at=None))
+                await ring(tx, Bell.VACANCY)
         except UnavailableError as error:
             log.warning("leadership_not_released", why=str(error))
 
@@ -128,13 +158,29 @@ class Leadership:
         """Say who leads or led last."""
         async with self._database.reading() as tx:
             row = (await tx.execute(select(leadership))).first()
-        return Leader(row.holder, row.epoch, row.expires_at) if row else None
+            if row is None:
+                return None
+            holds = row.expires_at is not None and (
+                self._database.is_sqlite or row.expires_at > await _now(tx)
+            )
+            return Leader(row.holder, row.epoch, row.expires_at, is_current=holds)
 
 
 async def _now(tx: Transaction) -> datetime:
-    moment: datetime = (await tx.execute(select(func.current_timestamp(type_=UtcDateTime())))).scalar_one()
+    # PostgreSQL's current_timestamp is when the transaction began, before it waited for a lock.
+    now = func.current_timestamp if tx.dialect == "sqlite" else func.clock_timestamp
+    moment: datetime = (await tx.execute(select(now(type_=UtcDateTime())))).scalar_one()
     return moment
 
 
 async def _lease_end(tx: Transaction) -> datetime:
     return await _now(tx) + LEASE
+
+
+def _moment() -> float:
+    # Either goes on while the process is frozen; the first one also while the machine sleeps.
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _between(least: float, value: float, most: float) -> float:
+    return min(max(least, value), most)

@@ -15,8 +15,12 @@ _LOCK = 7_420_418
 
 
 async def upgrade(database: Database, revision: str = "head") -> None:
-    """Run the migrations that are missing; several processes may ask at once."""
-    async with database.transaction() as tx:
+    """Run the migrations that are missing; several processes may ask at once.
+
+    Neither a migration nor waiting for the process that runs it is bounded by the
+    limit for a statement: a large table takes as long as it takes.
+    """
+    async with database.unhurried() as patient, patient.transaction() as tx:
         if not database.is_sqlite:
             await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         await tx.run_sync(lambda connection: command.upgrade(config(connection), revision))

@@ -111,12 +111,21 @@ class Cluster:
     """
 
     def __init__(
-        self, settings: ClusterSettings, clock: Clock, *, surroundings: Surroundings | None = None
+        self,
+        settings: ClusterSettings,
+        clock: Clock,
+        *,
+        surroundings: Surroundings | None = None,
+        may_act: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take what is configured; the surroundings are those of the process unless others are given."""
+        """Take what is configured; the surroundings are those of the process unless others are given.
+
+        `may_act` is asked before each request, and raises where another process leads now.
+        """
         self.clock = clock
         self._settings = settings
         self._surroundings = surroundings
+        self._may_act = may_act
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
 
@@ -374,6 +383,7 @@ class Cluster:
     async def _open(self, request: _Request) -> aiohttp.ClientResponse:
         """Send a request and return its answer if that is 2xx; its body is still to be read."""
         client = await self._connected()
+        self._may_act()
         with BACKEND_SECONDS.labels("kubernetes").time():
             try:
                 answer = await client.open(

@@ -121,6 +121,11 @@ CONFIG_RELOAD_SUCCESS_TIMESTAMP = Gauge(
     registry=REGISTRY,
 )
 LEADING = Gauge("the_machine_leading", "Whether this process leads (1) or stands by (0).", registry=REGISTRY)
+LEADERSHIP_EPOCH = Gauge(
+    "the_machine_leadership_epoch",
+    "The epoch in which this process leads or led last; each new leader counts one further.",
+    registry=REGISTRY,
+)
 BACKEND_UP = Gauge(
     "the_machine_backend_up",
     "Whether a system that we ask answers (1) or not (0), by its kind and name.",

@@ -1,5 +1,6 @@
 import asyncio
 import uuid
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
@@ -9,6 +10,7 @@ from bot.database import engine
 from bot.database.engine import Database
 from bot.database.facts import fact, find_fact, set_fact
 from bot.database.leadership import Leadership
+from bot.database.limits import Limits
 from tests.support.postgres import create_database, drop_database
 
 
@@ -144,6 +146,69 @@ async def test_connections_lost_while_in_use_cost_one_transaction(postgresql):
                 await find_fact(tx, "colour")
         async with database.reading() as tx, database.reading() as other:
             assert await find_fact(tx, "colour") == await find_fact(other, "colour")
+
+
+async def test_a_server_that_became_a_standby_is_left(postgresql):
+    name = postgresql.rpartition("/")[2]
+
+    async def write(admin, statement):
+        async with admin.transaction() as tx:
+            await tx.execute(text("SET TRANSACTION READ WRITE"))
+            await tx.execute(text(statement))
+
+    async with Database(postgresql) as database, Database(postgresql) as admin:
+        await write(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        with pytest.raises(UnavailableError):
+            async with database.transaction() as tx:
+                await set_fact(tx, "colour", "red")
+        await write(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
+        # Its settings are those of its start: only another connection is led to another server.
+        async with database.transaction() as tx:
+            await set_fact(tx, "colour", "red")
+
+
+async def test_a_statement_that_takes_too_long_is_unavailable_but_for_migrations(postgresql):
+    limits = Limits(statement_timeout=timedelta(milliseconds=50))
+    async with Database(postgresql, limits) as database:
+        with pytest.raises(UnavailableError):
+            async with database.reading() as tx:
+                await tx.execute(text("SELECT pg_sleep(10)"))
+        async with database.unhurried() as patient, patient.transaction() as tx:
+            await tx.execute(text("SELECT pg_sleep(0.2)"))
+
+
+async def test_no_more_connections_are_made_than_the_limits_say(postgresql):
+    limits = Limits(pool_size=1, pool_overflow=0, pool_timeout=timedelta(milliseconds=100))
+    async with Database(postgresql, limits) as database, database.reading():
+        with pytest.raises(UnavailableError):
+            async with database.reading():
+                pass
+
+
+async def test_a_leader_whose_lease_ran_out_asks_nobody_and_does_nothing_more(postgresql):
+    async with Database(postgresql) as database:
+        leadership = Leadership(database, "one")
+        led = database.under(await leadership.acquire(), leadership.check)
+        async with led.transaction() as tx:
+            await set_fact(tx, "colour", "red")
+        # As after a freeze: the database would still let it.
+        leadership._valid_until -= 9.5
+        for open_one in (led.transaction, led.reading):
+            with pytest.raises(LostLeadershipError):
+                async with open_one():
+                    pass
+        with pytest.raises(LostLeadershipError):
+            led.check_lease()
+
+
+async def test_a_lease_that_holds_is_told_from_one_that_ended(database):
+    leadership = Leadership(database, "one")
+    assert await leadership.find_leader() is None
+    epoch = await leadership.acquire()
+    assert (await leadership.find_leader()).is_current
+    await leadership.release(epoch)
+    leader = await leadership.find_leader()
+    assert (leader.holder, leader.is_current) == ("one", False)
 
 
 async def test_a_transaction_cancelled_in_the_middle_holds_nobody_up(sqlite_url):

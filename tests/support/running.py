@@ -314,10 +314,13 @@ class Process:
                 None,
             )
 
-        async with asyncio.timeout(within), self._said:
-            while (line := found()) is None:
-                assert self.is_alive, f"it ended; it said {self.tail()}"
-                await self._said.wait()
+        try:
+            async with asyncio.timeout(within), self._said:
+                while (line := found()) is None:
+                    assert self.is_alive, f"it ended; it said {self.tail()}"
+                    await self._said.wait()
+        except TimeoutError:
+            raise AssertionError(f"it does not say {event}; it said {self.tail()}") from None
         return line
 
     def tail(self) -> str:

@@ -514,6 +514,7 @@ class DiscordServer:
                     self.state.now(),
                     outcome.status,
                     outcome.committed,
+                    request.host,
                 )
             )
         self._changed()

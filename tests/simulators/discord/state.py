@@ -311,6 +311,8 @@ class RequestRecord:
     at: datetime
     status: int
     committed: bool
+    host: str = ""
+    """By which of its names this server was asked."""
 
 
 class Snowflakes:
