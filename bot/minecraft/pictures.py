@@ -71,8 +71,8 @@ def told_of(past: Past) -> Mapping[str, Any]:
             at.append(last_end.timestamp())
             players.append(None)
         before = players[-1] if players else None
-        if at and before is value is None:
-            pass
+        if at and before is None and value is None:
+            pass  # The gap goes on.
         elif before is not None and value is not None and stretch.start.timestamp() - at[-1] < least:
             players[-1] = max(before, value)
         else:
