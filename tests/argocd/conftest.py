@@ -5,6 +5,7 @@ import pytest
 from bot.database.engine import Database
 from bot.demo.cluster.server import ApiServer
 from tests.support.argo_desk import Desk, Stage
+from tests.support.chart_rights import within_the_charts_rights
 from tests.support.clock import ManualClock
 from tests.support.crds import crd_schemas
 
@@ -17,7 +18,8 @@ def clock():
 @pytest.fixture
 async def stage(clock):
     async with ApiServer(clock=clock, schemas=crd_schemas()) as server:
-        yield Stage(server, clock)
+        with within_the_charts_rights(server):
+            yield Stage(server, clock)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from bot.demo.cluster.server import ApiServer
 from bot.operations.model import State
 from tests.support.argo_desk import CONFIG, WEB, Desk, Stage, server_settings
 from tests.support.argo_town import Town, World
+from tests.support.chart_rights import within_the_charts_rights
 from tests.support.clock import ManualClock
 from tests.support.crds import crd_schemas
 from tests.support.world import buttons_of, colour_of, words_of
@@ -25,7 +26,8 @@ REFRESHED = {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"
 async def stage():
     clock = ManualClock()
     async with ApiServer(clock=clock, schemas=crd_schemas()) as server:
-        yield Stage(server, clock)
+        with within_the_charts_rights(server):
+            yield Stage(server, clock)
 
 
 @pytest.fixture

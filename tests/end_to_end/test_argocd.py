@@ -13,6 +13,7 @@ from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.server import ApiServer
 from tests.support.alerts import a_body, an_entry
+from tests.support.chart_rights import within_the_charts_rights
 from tests.support.crds import crd_schemas
 from tests.support.running import a_process, a_town, free_port, post, write
 
@@ -27,7 +28,8 @@ async def cluster():
     async with ApiServer(clock=SystemClock(), schemas=crd_schemas()) as server:
         server.put("Namespace", {"metadata": {"name": "argocd"}})
         server.put("AppProject", a_project())
-        yield server
+        with within_the_charts_rights(server):
+            yield server
 
 
 @pytest.fixture

@@ -66,6 +66,11 @@ class Rendered:
         return str(self.one("ConfigMap", "the-machine")["data"]["machine.yaml"])
 
 
+def has(name: str) -> bool:
+    """Tell whether there is such a program."""
+    return _find(name) is not None
+
+
 def program(name: str) -> Path:
     """Return `helm` or `kubectl`; skips the test where there is none, and fails it in CI."""
     found = _find(name)
