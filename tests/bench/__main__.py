@@ -24,6 +24,7 @@ from tests.bench import (
     inbox,
     latency,
     lifetime,
+    minecraft,
     outage,
     poll,
     storm,
@@ -93,6 +94,10 @@ def _completing(run: Run) -> Iterator[AsyncIterator[Figure]]:
     yield completing.measure(run.folder)
 
 
+def _minecraft(run: Run) -> Iterator[AsyncIterator[Figure]]:
+    return (minecraft.measure(place) for place in run.places)
+
+
 BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "inbox": _inbox,
     "sustained": _sustained,
@@ -106,6 +111,7 @@ BENCHES: dict[str, Callable[[Run], Iterator[AsyncIterator[Figure]]]] = {
     "demo": _demo,
     "cluster": _cluster,
     "completing": _completing,
+    "minecraft": _minecraft,
 }
 
 

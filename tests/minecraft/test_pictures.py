@@ -50,8 +50,8 @@ def _unfiltered(kind, line, before):
         b = before[x]
         c = before[x - 4] if x >= 4 else 0
         p = a + b - c
-        paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
-        out[x] = (out[x] + (0, a, b, (a + b) // 2, paeth)[kind]) & 0xFF
+        guessed = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+        out[x] = (out[x] + (0, a, b, (a + b) // 2, guessed)[kind]) & 0xFF
     return bytes(out)
 
 
