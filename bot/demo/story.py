@@ -65,13 +65,13 @@ class Morning:
         await self._go_back(minutes=12)
         self._applications.deploy_a_leak()
         await self._post(targets.resolve(self._clock.now()), "RESOLVED")
+        await self._go_back(minutes=10)
+        self._applications.commit_the_repair()
+        await self._until_said("DEGRADED · checkout")
         await self._go_back(minutes=9)
+        self._applications.deploy_to_api("5.1.0", "Count what is in the cart")
         self._crash("checkout-7d9f5b6c4-x2x9k", severity="warning")
         await self._post(self._crashes, "WARNING")
-        await self._go_back(minutes=3)
-        self._applications.commit_the_repair()
-        self._applications.deploy_to_api("5.1.0", "Count what is in the cart")
-        await self._until_said("DEGRADED · checkout")
         await self._go_back(minutes=0)
 
     async def tell_what_is(self) -> None:

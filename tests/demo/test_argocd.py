@@ -56,6 +56,19 @@ def test_production_waits_for_a_second_person_and_then_its_alert_is_over(page):
     expect(showing(page, "KubePodCrashLooping")).to_contain_text("RESOLVED")
 
 
+def test_the_card_of_an_alert_shows_the_deployment_before_it(shared_page):
+    card = showing(shared_page, "KubePodCrashLooping")
+    expect(card).to_contain_text("Changed here")
+    expect(card).to_contain_text("ada synced checkout")
+    story = saying(shared_page, "DEGRADED · checkout")
+    expect(story).to_contain_text("deployed by ada")
+
+
+def test_what_deploys_itself_is_in_the_journal(shared_page):
+    run_command(shared_page, "/machine changes")
+    expect(answered(shared_page, "What changed")).to_contain_text("Argo CD synced api")
+
+
 def test_an_application_is_looked_at(shared_page):
     run_command(shared_page, "/argocd status", app="checkout")
     answer = answered(shared_page, "DEGRADED")
