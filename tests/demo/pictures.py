@@ -3,23 +3,45 @@
 import sys
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.demo.browser import chromium, open_page, showing
+from tests.demo.browser import answered, chromium, open_page, run_command, saying, showing
 from tests.demo.process import demo
 
 
 def draw(folder: Path) -> None:
-    """Draw one card as a phone shows it, and the whole page."""
+    """Draw cards as a phone shows them, and the whole page."""
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, demo() as running:
         phone = open_page(browser, running.page_url, width=600, height=1400, scale=1.5)
-        screen = open_page(browser, running.page_url, height=1000)
+        screen = open_page(browser, running.page_url, height=1400)
         card = showing(phone, "KubePodCrashLooping")
         expect(card).to_contain_text("CRITICAL")
-        card.screenshot(path=folder / "card.png")
+        expect(card).to_contain_text("ada synced checkout")
+        _draw(card, folder / "card.png")
         expect(showing(screen, "HighErrorRate")).to_contain_text("Acknowledged by")
         screen.screenshot(path=folder / "demo.png")
+        run_command(phone, "/argocd tree", app="platform")
+        tree = answered(phone, "Tree of platform").locator(".component-container")
+        _draw(tree, folder / "tree.png")
+        _ask(phone, "storefront")
+        card = saying(phone, "Syncing storefront")
+        expect(card).to_contain_text("wave 2 of 4")
+        _draw(card, folder / "sync.png")
+        _ask(phone, "checkout")
+        _draw(saying(phone, "Sync checkout?"), folder / "approval.png")
+
+
+def _ask(page: Page, app: str) -> None:
+    """Ask for a sync, and confirm it."""
+    run_command(page, "/argocd sync", app=app)
+    answered(page, f"Sync {app}?").get_by_role("button", name="Confirm").click()
+
+
+def _draw(card: Locator, file: Path) -> None:
+    # A button below the pointer has another colour.
+    card.page.mouse.move(0, 0)
+    card.screenshot(path=file)
 
 
 if __name__ == "__main__":
