@@ -15,6 +15,7 @@ from bot.settings.load import load_settings
 from bot.settings.tree import Settings
 from bot.telemetry.metrics import REGISTRY
 from cogs.alerts import AlertsCog
+from cogs.argocd import ArgoCdCog
 from cogs.machine import MachineCog
 
 ROOT = Path(__file__).parents[1]
@@ -22,7 +23,7 @@ PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-SLASH = {"alerts": AlertsCog, "machine": MachineCog}
+SLASH = {"alerts": AlertsCog, "argocd": ArgoCdCog, "machine": MachineCog}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -47,6 +48,7 @@ GRAFANAS = [(page, block) for page, block in YAML if "contactPoints" in yaml.saf
 REST = {
     "discord": {"token": "a-token", "guild": "1", "channels": {"alerts": "2"}},
     "web": {"tokens": ["a-token"]},
+    "alertmanagers": [{"name": "main", "urls": ["http://alertmanager:9093"]}],
     "alerts": {"routes": [{"channel": "alerts"}]},
     "access": {"grants": [{"users": ["3"], "may": ["alerts:*"]}]},
 }
@@ -146,7 +148,7 @@ def test_commands_that_are_named_exist(page):
 
 def test_log_events_and_keys_that_are_named_exist():
     sources = "\n".join(path.read_text() for path in (ROOT / "bot").rglob("*.py"))
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", OPERATIONS)) - {"max_alerts", "pg_dump"}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", OPERATIONS)) - {"max_alerts", "max_connections", "pg_dump"}
     for name in named - set(REGISTRY._names_to_collectors):
         assert f'"{name}"' in sources or f"{name}:" in sources, name
 
