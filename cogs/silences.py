@@ -16,7 +16,7 @@ from bot.alerts.silences.card import (
     render_silence,
     silence_key,
 )
-from bot.alerts.silences.length import PRESETS, UNTILS, preset_text
+from bot.alerts.silences.length import PRESETS, MOMENTS, preset_text
 from bot.alerts.silences.model import LONGEST_COMMENT, LONGEST_MATCHERS, Draft, Width, Written, write_matchers
 from bot.alerts.silences.service import USUAL_LENGTH, Made, Misunderstood, Previewed, Silences, are_one
 from bot.alerts.silences.store import KeptSilence
@@ -41,7 +41,7 @@ _MOST_LISTED: Final = 5
 _LENGTHS: Final = "30m, 2h, 1d, until 08:00, until tomorrow 8:00"
 _WRITTEN: Final = "Such as 90m, 2h30m, until 18:30, until friday 8:00"
 _AS_IT_IS: Final = "as it is"
-_OFFERED: Final = (*map(preset_text, PRESETS), *UNTILS)
+_OFFERED: Final = (*map(preset_text, PRESETS), *MOMENTS)
 
 
 class SilencesCog(commands.Cog):
@@ -217,7 +217,7 @@ def _lengths(draft: Draft | None, zone: tzinfo, *, chosen: str | None) -> list[d
     """Return the lengths to choose from; where a draft has an end, that it stays as it is."""
     usual = [
         *((spoken_duration(preset), preset_text(preset)) for preset in PRESETS),
-        *((text[0].upper() + text[1:], text) for text in UNTILS),
+        *((text[0].upper() + text[1:], text) for text in MOMENTS),
     ]
     if draft is not None:
         usual.insert(0, (f"Until {draft.ends_at.astimezone(zone):%Y-%m-%d %H:%M}, as it is", _AS_IT_IS))

@@ -26,7 +26,7 @@ PRESETS: Final = (
 )
 """What is offered to choose from."""
 
-UNTILS: Final = ("until 08:00", "until tomorrow 08:00", "until monday 08:00")
+MOMENTS: Final = ("until 08:00", "until tomorrow 08:00", "until monday 08:00")
 """Ends that are offered beside the lengths, as `parse_end` reads them."""
 
 _WORDS: Final = (
