@@ -40,6 +40,7 @@ COMMANDS = (
     Command("inbox", "List, show or retry deliveries that could not be handled."),
     Command("audit", "Verify that the record of what people did is whole."),
     Command("migrate", "Bring the database's tables up to date."),
+    Command("database", "Move everything from SQLite to PostgreSQL."),
     Command("doctor", "Look for what could keep the bot from working."),
     Command("version", "Print the version."),
 )

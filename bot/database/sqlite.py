@@ -128,3 +128,22 @@ class _Cursor:
         self.rowcount = cursor.rowcount
         self.lastrowid = cursor.lastrowid
         cursor.close()
+
+
+def is_open_elsewhere(file: Path) -> bool:
+    """Say whether another process has this file open, which SQLite shows by a lock on it."""
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None
+    )
+    try:
+        # Whoever has it open shares a lock; this mode wants it alone.
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            raise
+        return True
+    finally:
+        connection.close()
+    return False
