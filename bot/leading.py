@@ -53,6 +53,7 @@ from bot.core.status import StatusLine
 from bot.core.tasks import first_of, running
 from bot.database.engine import Database
 from bot.database.facts import FactMemory
+from bot.examination.everything import examine
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
 from bot.journal.service import Journal
 from bot.minecraft.settings import MinecraftSettings
@@ -208,6 +209,7 @@ class Leading:
             notices,
             clock=clock,
             status=ground.status,
+            examine=lambda: examine(settings()),
             places=lambda: self._places(showing),
             guild=guild,
             started_at=ground.started_at,

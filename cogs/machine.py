@@ -32,6 +32,7 @@ from bot.oversight.card import (
     render_access,
     render_audit,
     render_changes,
+    render_examination,
     render_head_explained,
     render_status,
 )
@@ -115,6 +116,13 @@ class MachineCog(commands.GroupCog, group_name="machine", group_description="The
         """Show how each part of the bot is."""
         await defer(interaction)
         await reply(interaction, render_status(await self._oversight.status(by=actor_from(interaction))))
+
+    @app_commands.command()
+    async def doctor(self, interaction: Interaction) -> None:
+        """Look for what could keep the bot from working, and say what to do."""
+        await defer(interaction)
+        found = await self._oversight.examine(by=actor_from(interaction))
+        await reply(interaction, render_examination(found))
 
     @audit.autocomplete("action")
     @access.autocomplete("can")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.cli.online import NEEDED
+from bot.examination.online import NEEDED
 from bot.cli.registry import COMMANDS
 from bot.settings.load import load_settings
 from bot.settings.tree import Settings

@@ -47,7 +47,7 @@ def _summary(path: Path, loaded: Loaded) -> str:
 
 def _check_online(settings: Settings) -> int:
     # aiohttp is a heavy import that the plain check does without.
-    from bot.cli.online import check_online  # noqa: PLC0415
+    from bot.examination.online import check_online  # noqa: PLC0415
 
     findings = asyncio.run(check_online(settings))
     for finding in findings:

@@ -11,6 +11,7 @@ from bot.chat.action import button, select
 from bot.chat.keys import pack, unpack
 from bot.chat.text import TimestampStyle, code, cut, cut_plain, escape, link, timestamp, units
 from bot.core.errors import InvalidError
+from bot.core.findings import Finding
 from bot.core.status import Offer, StatusLine
 from bot.journal.model import Outcome, Recorded
 from bot.journal.words import change_line
@@ -21,6 +22,7 @@ from bot.oversight.model import (
     AuditQuestion,
     ChangesPage,
     ChangesQuestion,
+    Examination,
     Status,
 )
 
@@ -117,6 +119,26 @@ def render_status(status: Status) -> discord.ui.LayoutView:
             colour=layout.GOOD if status.ok else layout.WARNING,
         )
     )
+
+
+def render_examination(examination: Examination) -> discord.ui.LayoutView:
+    """Return what was found, in words and in colour, what needs a look first."""
+    wrong, findings = examination.wrong, examination.findings
+    fine = [finding for finding in findings if finding.is_fine]
+    title = f"### {len(wrong)} of {len(findings)} need a look" if wrong else "### All is well"
+    return layout.view(
+        layout.container(
+            layout.text(title),
+            layout.text(*layout.fitting(map(_finding_line, [*wrong, *fine]), _BUDGET)),
+            layout.text(layout.subtext(f"The same is said by {code('machine doctor')}.")),
+            colour=layout.WARNING if wrong else layout.GOOD,
+        )
+    )
+
+
+def _finding_line(finding: Finding) -> str:
+    word = "OK" if finding.is_fine else "**LOOK**"
+    return cut(f"{word} {code(finding.subject)} {escape(finding.text)}", _LINE)
 
 
 def render_about(about: About) -> discord.ui.LayoutView:

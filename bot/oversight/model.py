@@ -8,6 +8,7 @@ from bot.access.model import Decision, Grant, Policy, decide
 from bot.core.actor import Actor
 from bot.core.durations import parse_duration
 from bot.core.errors import InvalidError
+from bot.core.findings import Finding
 from bot.core.status import StatusLine
 from bot.journal.changes import Changed
 from bot.journal.model import Recorded
@@ -109,6 +110,18 @@ class Status:
     def ok(self) -> bool:
         """Whether every part is well."""
         return all(line.ok for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found of everything that could keep the bot from working."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        """What needs a look."""
+        return tuple(finding for finding in self.findings if not finding.is_fine)
 
 
 def parse_since(text: str, *, now: datetime) -> datetime:

@@ -13,6 +13,7 @@ from bot.cards.store import list_shown
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import InvalidError, NotAllowedError
+from bot.core.findings import Finding
 from bot.core.status import StatusLine
 from bot.database.engine import Database, Transaction
 from bot.journal.changes import Changed, card_of
@@ -25,6 +26,7 @@ from bot.oversight.model import (
     AuditQuestion,
     ChangesPage,
     ChangesQuestion,
+    Examination,
     Status,
     answer_access,
     parse_since,
@@ -52,17 +54,22 @@ class Oversight:
         *,
         clock: Clock,
         status: Callable[[], Awaitable[Sequence[StatusLine]]],
+        examine: Callable[[], Awaitable[Sequence[Finding]]],
         places: Callable[[], Sequence[str]],
         guild: Callable[[], int],
         started_at: datetime,
     ) -> None:
-        """Take the rooms that know, what says how each part is, and what knows places for completion."""
+        """Take the rooms that know, what says how each part is, and what knows places for completion.
+
+        `examine` asks everything that the configuration names, and may take its time.
+        """
         self._database = database
         self._journal = journal
         self._access = access
         self._notices = notices
         self._clock = clock
         self._status = status
+        self._examine = examine
         self._places = places
         self._guild = guild
         self._started_at = started_at
@@ -158,6 +165,11 @@ class Oversight:
         """Say how each part of the bot is."""
         await self._allow(by, "machine:status")
         return Status(tuple(await self._status()))
+
+    async def examine(self, *, by: Actor) -> Examination:
+        """Look for what could keep the bot from working; takes as long as the systems outside do."""
+        await self._allow(by, "machine:doctor")
+        return Examination(tuple(await self._examine()))
 
     async def about(self, *, by: Actor) -> About:
         """Say what this is and since when it runs."""

@@ -52,6 +52,25 @@ async def states(database_url):
     return await count(database_url, inbox_store.count_by_state)
 
 
+# What the bot says of itself.
+
+
+async def test_the_doctor_looks_at_everything_and_tells_only_the_asker(town, config):
+    async with an_app(config) as app:
+        await post(app.port, fires())
+        await town.see("DiskFull")
+        asked = await town.server.slash(
+            "machine", "doctor", user=town.ada, channel=town.channels["alerts"], timeout=10
+        )
+        await town.server.wait_for(lambda: "look" in asked.text, 20)
+        assert asked.deferred
+        assert asked.ephemeral
+        for subject in ("program", "database", "leader", "inbox", "discord.token", "clock", "alertmanagers"):
+            assert subject in asked.text
+        # Nobody is there at that address.
+        assert "**LOOK** `alertmanagers.main" in asked.text
+
+
 # From the webhook to the card and back.
 
 

@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy import text
 
 from bot.access.model import KNOWN_ACTIONS
+from bot.core.findings import Finding
 from bot.core.status import StatusLine
 from bot.housekeeping import HEAD, head_key
 from tests.support.alerts import a_body, an_entry
@@ -32,7 +33,7 @@ async def test_every_command_is_described_and_known_to_the_policy(town):
     offered = list(town.alice.available_commands(town.alerts))
     assert sorted(offered) == [
         "alerts ack", "alerts explain-route", "alerts list", "alerts resolve", "alerts show",
-        "alerts silence", "alerts test", "alerts unack", "alerts unsilence", "machine about", "machine access", "machine audit", "machine changes", "machine status",
+        "alerts silence", "alerts test", "alerts unack", "alerts unsilence", "machine about", "machine access", "machine audit", "machine changes", "machine doctor", "machine status",
     ]  # fmt: skip
     assert {name.replace(" ", ":") for name in offered} <= set(KNOWN_ACTIONS)
 
@@ -193,6 +194,7 @@ async def test_a_test_alert_goes_the_whole_way_and_resolves_itself(town, ask):
         ("machine audit", {}),
         ("machine changes", {}),
         ("machine status", {}),
+        ("machine doctor", {}),
         ("machine about", {}),
         ("machine access", {"can": "alerts:ack"}),
     ],
@@ -265,6 +267,19 @@ async def test_access_answers_for_others_and_for_roles(town, ask):
     assert f"**<@&{town.viewers.id}> may not** here" in shown
     await ask("machine access", can="alerts:levitate")
     assert "Expected an action" in town.refusals()[0]
+
+
+async def test_doctor_says_privately_what_needs_a_look_and_that_first(town, ask):
+    answer = await ask("machine doctor")
+    assert answer.ephemeral
+    assert "All is well" in words_of(answer.response)
+    town.world.findings.append(
+        Finding("discord.channels.alerts", is_fine=False, text="the bot lacks *SEND_MESSAGES*; grant it")
+    )
+    shown = words_of((await ask("machine doctor")).response)
+    assert "1 of 2 need a look" in shown
+    assert shown.index("discord.channels.alerts") < shown.index("program")
+    assert r"lacks \*SEND" in shown
 
 
 async def test_status_says_what_is_wrong(town, ask):

@@ -22,6 +22,7 @@ from bot.cards.threads.service import ThreadKeeper
 from bot.chat.handlers import Actions
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing
+from bot.core.findings import Finding
 from bot.core.status import StatusLine
 from bot.database.engine import Database
 from bot.housekeeping import HEAD, HeadCards
@@ -55,6 +56,7 @@ class World:
         self.clock = rooms.clock
         self.audit_channel: int | None = None
         self.status = [StatusLine("database", ok=True, text="SQLite")]
+        self.findings = [Finding("program", is_fine=True, text="The Machine")]
         self.actions = Actions()
         self.pacing = Pacing(time.monotonic)
         self.notices = Notices(rooms.database, rooms.cards, rooms.clock, lambda: self.audit_channel)
@@ -65,6 +67,7 @@ class World:
             self.notices,
             clock=rooms.clock,
             status=self._status,
+            examine=self._examine,
             places=rooms.showing.index.places,
             guild=lambda: GUILD_ID,
             started_at=rooms.clock.now(),
@@ -124,6 +127,9 @@ class World:
             DigestsCog(self.rooms.digests, self.silences, self.actions, self.clock),
             MachineCog(self.oversight, self.actions),
         ]
+
+    async def _examine(self) -> list[Finding]:
+        return self.findings
 
     async def _status(self):
         return self.status

@@ -1,4 +1,4 @@
-"""What the commands that look at everything say of each thing."""
+"""What those who look at everything say of each thing."""
 
 from dataclasses import dataclass
 

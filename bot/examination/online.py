@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -11,12 +13,16 @@ from typing import Any
 import aiohttp
 
 from bot.alerts.peers.settings import AlertmanagerSettings
-from bot.cli.cluster import check_cluster
-from bot.cli.findings import Finding
+from bot.core.clock import SystemClock
+from bot.core.durations import spoken_duration
 from bot.core.errors import BrokenError, MachineError, UnavailableError
+from bot.core.findings import Finding
+from bot.examination.cluster import check_cluster
 from bot.settings.tree import Settings
 
 DEADLINE_SECONDS = 15
+MOST_FAST = timedelta(seconds=10)
+"""How far our clock may be from Discord's, the way of an answer included."""
 
 # https://discord.com/developers/docs/topics/permissions
 ADMINISTRATOR = 1 << 3
@@ -72,6 +78,7 @@ class _Discord:
     def __init__(self, session: aiohttp.ClientSession, settings: Settings) -> None:
         self._session = session
         self._settings = settings
+        self._fast: timedelta | None = None
 
     async def check(self) -> list[Finding]:
         discord = self._settings.discord
@@ -80,6 +87,7 @@ class _Discord:
         except MachineError as error:
             return [Finding("discord.token", is_fine=False, text=str(error))]
         findings = [Finding("discord.token", is_fine=True, text=f"the bot is {me.get('username', '?')}")]
+        findings += [check_clock(self._fast)] if self._fast is not None else []
         try:
             guild = await self._get(f"/guilds/{discord.guild}")
             member = await self._get(f"/guilds/{discord.guild}/members/{me['id']}")
@@ -168,6 +176,7 @@ class _Discord:
                 self._settings.discord.api_url + path, headers={"Authorization": f"Bot {token}"}
             ) as response,
         ):
+            self._fast = _fast(response.headers.get("Date"))
             if response.status in _DISCORD_ADVICE:
                 raise BrokenError(_DISCORD_ADVICE[response.status])
             return await _json(response, "Discord")
@@ -205,6 +214,23 @@ def _overwritten(held: int, overwrites: Iterable[Json | None]) -> int:
         denied |= int(overwrite["deny"])
         allowed |= int(overwrite["allow"])
     return held & ~denied | allowed
+
+
+def check_clock(fast: timedelta) -> Finding:
+    """Say whether our clock agrees with Discord's: reminders, approvals and windows go by it."""
+    if abs(fast) <= MOST_FAST:
+        return Finding("clock", is_fine=True, text="it agrees with Discord's")
+    how = "fast" if fast > timedelta(0) else "slow"
+    text = f"it is {spoken_duration(abs(fast))} {how} by Discord's; have the node keep time (NTP)"
+    return Finding("clock", is_fine=False, text=text)
+
+
+def _fast(date: str | None) -> timedelta | None:
+    """Return how far our clock is ahead of what an answer says."""
+    try:
+        return SystemClock().now() - parsedate_to_datetime(date) if date else None
+    except (TypeError, ValueError):
+        return None
 
 
 async def _check_alertmanager(

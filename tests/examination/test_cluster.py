@@ -3,11 +3,11 @@
 import aiohttp
 import pytest
 
-from bot.cli.cluster import check_cluster
 from bot.core.clock import SystemClock
 from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.argocd_server import TOKEN, ArgoCdServer
 from bot.demo.cluster.server import ApiServer
+from bot.examination.cluster import check_cluster
 from bot.settings.kubernetes import KubernetesSettings
 
 

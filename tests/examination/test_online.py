@@ -5,7 +5,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bot.cli.online import NEEDED, NEEDED_FOR_THREADS, check_online, permissions_in
+from bot.examination.online import NEEDED, NEEDED_FOR_THREADS, check_online, permissions_in
 from bot.settings.tree import Settings
 from bot.settings.validation import settings_from
 
@@ -25,6 +25,7 @@ class Outside:
             "/api/v2/status": (200, {"versionInfo": {"version": "0.28.0"}}),
         }
         self.credentials: dict[str, str | None] = {}
+        self.headers: dict[str, str] = {}
         self.kind = "alertmanager"
         self.threads = False
 
@@ -40,7 +41,7 @@ class Outside:
     async def answer(self, request: web.Request) -> web.Response:
         self.credentials[request.path] = request.headers.get("Authorization")
         status, body = self.answers.get(request.path, (404, {}))
-        return web.json_response(body, status=status)
+        return web.json_response(body, status=status, headers=self.headers)
 
 
 @pytest.fixture
@@ -90,6 +91,7 @@ async def test_when_all_agree_every_finding_is_fine(check: Check, outside: Outsi
     said = await check()
     assert list(said) == [
         "discord.token",
+        "clock",
         "discord.guild",
         "discord.roles.oncall",
         "discord.channels.alerts",
@@ -98,6 +100,16 @@ async def test_when_all_agree_every_finding_is_fine(check: Check, outside: Outsi
     assert all(text.startswith("ok") for text in said.values()), said
     assert outside.credentials["/users/@me"] == "Bot t"
     assert outside.credentials["/api/v2/status"] == "Basic dTpw"
+
+
+async def test_a_clock_that_is_wrong_needs_a_look(check: Check, outside: Outside) -> None:
+    outside.headers["Date"] = "Sat, 21 Nov 2020 12:00:00 GMT"
+    said = (await check())["clock"]
+    assert said.startswith("FAIL")
+    assert "fast" in said
+    assert "NTP" in said
+    outside.headers["Date"] = "noon"
+    assert "clock" not in await check()
 
 
 async def test_a_grafana_is_asked_below_its_prefix(check: Check, outside: Outside) -> None:

@@ -5,9 +5,9 @@ import aiohttp
 from bot.argocd.cluster import APPLICATIONS, rights_needed
 from bot.argocd.server import ArgoServer
 from bot.argocd.settings import ArgoSettings
-from bot.cli.findings import Finding
 from bot.core.clock import SystemClock
 from bot.core.errors import MachineError
+from bot.core.findings import Finding
 from bot.kube.rights import missing_rights
 from bot.kube.transport import Cluster
 from bot.settings.kubernetes import KubernetesSettings
