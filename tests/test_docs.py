@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.examination.online import NEEDED
 from bot.cli.registry import COMMANDS
+from bot.examination.online import NEEDED
 from bot.settings.load import load_settings
 from bot.settings.tree import Settings
 from bot.telemetry.metrics import REGISTRY
@@ -148,7 +148,11 @@ def test_commands_that_are_named_exist(page):
 
 def test_log_events_and_keys_that_are_named_exist():
     sources = "\n".join(path.read_text() for path in (ROOT / "bot").rglob("*.py"))
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", OPERATIONS)) - {"max_alerts", "max_connections", "pg_dump"}
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", OPERATIONS)) - {
+        "max_alerts",
+        "max_connections",
+        "pg_dump",
+    }
     for name in named - set(REGISTRY._names_to_collectors):
         assert f'"{name}"' in sources or f"{name}:" in sources, name
 
