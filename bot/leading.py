@@ -56,6 +56,8 @@ from bot.database.facts import FactMemory
 from bot.examination.everything import examine
 from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
 from bot.journal.service import Journal
+from bot.kube.settings import Surroundings
+from bot.kube.transport import Cluster
 from bot.minecraft.settings import MinecraftSettings
 from bot.operations import settings as operations_settings
 from bot.operations.service import Operations
@@ -166,7 +168,7 @@ class Leading:
             guild=guild,
         )
         intake = Intake(database, showing, clock, policy)
-        self._playground = self._build_playground(intake)
+        self._playground = self._build_playground(intake, operations)
         applier = Applier(database, clock, handle=intake.apply, notice=troubles.quarantined)
         applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
         self._alerts = Alerts(
@@ -353,7 +355,7 @@ class Leading:
             channels=lambda: self._ground.settings().discord.channels,
         )
 
-    def _build_playground(self, intake: Intake) -> Playground | None:
+    def _build_playground(self, intake: Intake, operations: Operations) -> Playground | None:
         if self._ground.settings().minecraft is None:
             return None
         ground = self._ground
@@ -365,13 +367,26 @@ class Leading:
             journal=ground.journal,
             cards=ground.cards,
             intake=intake,
+            operations=operations,
             client=lambda: self.chat.client,
             clock=ground.clock,
+            kube=self._minecraft_cluster(),
+            argocd_home=next(iter(self._argocd().namespaces), "argocd"),
+        )
+
+    def _minecraft_cluster(self) -> Cluster | None:
+        settings = self._ground.settings().kubernetes
+        if settings is None:
+            return None
+        surroundings = Surroundings(self._ground.environ)
+        return Cluster(
+            settings, self._ground.clock, surroundings=surroundings, may_act=self._database.check_lease
         )
 
     def _minecraft_cogs(self, actions: Actions) -> Cogs:
         if (playground := self._playground) is not None:
-            yield MinecraftCog(playground.minecraft, playground.whitelists, actions, self._ground.clock)
+            services = (playground.minecraft, playground.whitelists, playground.keys)
+            yield MinecraftCog(*services, actions, self._ground.clock)
 
     def _minecraft(self) -> MinecraftSettings:
         return self._ground.settings().minecraft or MinecraftSettings()

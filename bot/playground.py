@@ -15,8 +15,14 @@ from bot.core.loops import Loop
 from bot.core.status import StatusLine
 from bot.database.engine import Database
 from bot.journal.service import Journal
+from bot.kube.model import WatchPhase
+from bot.kube.transport import Cluster
 from bot.minecraft.alerting import Alarms
 from bot.minecraft.boards import BOARD, SETTLE, Boards
+from bot.minecraft.cluster import MinecraftCluster
+from bot.minecraft.conduct import START, STOP, Starting, Stopping
+from bot.minecraft.discovery import Found, Pod, Workload
+from bot.minecraft.keys import Keys
 from bot.minecraft.model import Server, View
 from bot.minecraft.pictures import Pictures
 from bot.minecraft.ping import Pinger
@@ -27,6 +33,7 @@ from bot.minecraft.service import Door, Minecraft
 from bot.minecraft.settings import MinecraftSettings, compile_console, compile_servers
 from bot.minecraft.thinning import Thinning
 from bot.minecraft.whitelists import ANSWERED, ASKED, AnswerCards, RequestCards, Whitelists
+from bot.operations.service import Operations
 
 
 class Playground:
@@ -42,11 +49,20 @@ class Playground:
         journal: Journal,
         cards: Cards,
         intake: Intake,
+        operations: Operations,
         client: Callable[[], MachineBot],
         clock: Clock,
+        kube: Cluster | None = None,
+        argocd_home: str = "argocd",
     ) -> None:
-        """Take what is configured at the moment of asking, the leading database and the rooms below."""
+        """Take what is configured at the moment of asking, the leading database and the rooms below.
+
+        `kube` is the cluster in which servers are looked for and started, if there is one; entered here.
+        """
         self._settings = settings
+        self._kube = kube
+        self._known: tuple[MinecraftSettings, Mapping[str, Found]] | None = None
+        self._cluster = _watched(kube, settings(), argocd_home) if kube is not None else None
         self._channels = channels
         self._pinger = Pinger()
         self._consoles = Consoles(self._console)
@@ -58,6 +74,7 @@ class Playground:
             settings=settings,
             clock=clock,
             chance=random.random,
+            is_off=self._is_off,
         )
         presence = Presence(client)
         self._boards = Boards(
@@ -79,21 +96,43 @@ class Playground:
             clock=clock,
             channel=lambda: self._places().requests,
         )
+        self.keys = Keys(
+            door,
+            operations,
+            self._consoles,
+            cluster=lambda: self._cluster,
+            workload=self._workload,
+            is_allowed=lambda: settings().write,
+        )
+        if self._cluster is not None:
+            ways = (database, self._cluster, self._polling, clock)
+            operations.register(START, Starting(*ways))
+            operations.register(STOP, Stopping(*ways, consoles=lambda: self._consoles))
         self.thinning = Thinning(database, clock, settings)
         self._requests, self._answers = RequestCards(database), AnswerCards(database)
         self._showing = Loop("minecraft boards", self._boards.step, shortest_wait=SETTLE)
         presenting = Loop("presence", presence.step)
         presence.wake = presenting.wake
         self._polling.on_change(self._showing.wake)
-        self.loops = (Loop("minecraft", self._polling.step), self._showing, presenting)
+        watching: tuple[Loop, ...] = ()
+        if self._cluster is not None:
+            self._cluster.on_change(self._forget_found)
+            self._cluster.on_change(self._showing.wake)
+            self._cluster.on_change(operations.wake)
+            watching = self._cluster.loops
+        self.loops = (Loop("minecraft", self._polling.step), self._showing, presenting, *watching)
 
     async def __aenter__(self) -> Self:
+        if self._kube is not None:
+            await self._kube.__aenter__()
         await self._polling.load()
         return self
 
     async def __aexit__(self, *error: object) -> None:
         self._consoles.close()
         self._pinger.close()
+        if self._kube is not None:
+            await self._kube.__aexit__(*error)
 
     @property
     def sources(self) -> Mapping[str, CardSource]:
@@ -105,19 +144,64 @@ class Playground:
         self._showing.wake()
 
     def status(self) -> list[StatusLine]:
-        """How the servers are, in a line."""
+        """How the servers are, in a line, and how well the cluster is seen where they are looked for."""
         standings = self._polling.standings.values()
         up = sum(standing.is_up for standing in standings)
         expected = sum(standing.is_up or standing.stop is None for standing in standings)
         text = f"{up} of {len(standings)} servers are up"
-        return [StatusLine("Minecraft", ok=up == expected, text=text)]
+        lines = [StatusLine("Minecraft", ok=up == expected, text=text)]
+        if self._cluster is not None and self._settings().discover:
+            health = self._cluster.health
+            ok = health.phase is WatchPhase.SYNCED
+            lines.append(
+                StatusLine(
+                    "Minecraft's Services", ok=ok, text=health.problem or f"{health.objects} are watched"
+                )
+            )
+        return lines
 
     def _servers(self) -> Sequence[Server]:
-        return compile_servers(self._settings())
+        return [*compile_servers(self._settings()), *(found.server for found in self._found().values())]
+
+    def _found(self) -> Mapping[str, Found]:
+        """Return the servers of the cluster by their names; put together once for each difference."""
+        settings = self._settings()
+        if self._cluster is None or not settings.discover:
+            return {}
+        if self._known is None or self._known[0] is not settings:
+            found = self._cluster.find([server.name for server in settings.servers])
+            self._known = (settings, {each.server.name: each for each in found})
+        return self._known[1]
+
+    def _forget_found(self) -> None:
+        self._known = None
+
+    def _workload(self, name: str) -> Workload | None:
+        if self._cluster is None:
+            return None
+        if (found := self._found().get(name)) is not None:
+            return found.workload
+        for server in self._settings().servers:
+            if server.name == name and (runs := server.workload) is not None:
+                return self._cluster.find_workload(runs.resource_kind, runs.namespace, runs.name)
+        return None
+
+    def _is_off(self, name: str) -> bool | None:
+        workload = self._workload(name)
+        return workload.is_stopped if workload is not None else None
 
     def _views(self) -> list[View]:
-        standings = self._polling.standings
-        return [View(server=server, standing=standings.get(server.name)) for server in self._servers()]
+        standings, found = self._polling.standings, self._found()
+        can_change = self._settings().write
+        return [
+            View(
+                server=server,
+                standing=standings.get(server.name),
+                can_start=can_change and self._workload(server.name) is not None,
+                pods=_pod_words(found[server.name].pods) if server.name in found else (),
+            )
+            for server in self._servers()
+        ]
 
     def _places(self) -> Places:
         return compile_places(self._settings(), self._channels())
@@ -128,3 +212,20 @@ class Playground:
     def _severity(self) -> str:
         down = self._settings().down
         return down.severity if down is not None else ""
+
+
+def _watched(kube: Cluster, settings: MinecraftSettings, argocd_home: str) -> MinecraftCluster | None:
+    """Return what is watched of a cluster, if anything is to be: where servers are, and what runs them."""
+    run_in = {server.workload.namespace for server in settings.servers if server.workload is not None}
+    if not settings.discover and not run_in:
+        return None
+    everywhere = settings.discover and not settings.namespaces
+    namespaces = () if everywhere else tuple(sorted({*settings.namespaces, *run_in}))
+    return MinecraftCluster(kube, namespaces, argocd_home=argocd_home)
+
+
+def _pod_words(pods: Sequence[Pod]) -> tuple[str, ...]:
+    """Say how pods are where that is of interest: one that is ready is the server itself."""
+    if len(pods) == 1 and pods[0].is_ready:
+        return ()
+    return tuple(f"{pod.name}: {pod.words}" for pod in pods)

@@ -21,15 +21,17 @@ from bot.chat.replies import (
 )
 from bot.core.clock import Clock
 from bot.core.ranking import rank
-from bot.minecraft.card.parts import ADD, DECLINE, EVERY_SERVER, HISTORY, PLAYERS
+from bot.minecraft.card.parts import ADD, DECLINE, EVERY_SERVER, HISTORY, PLAYERS, START, STOP
 from bot.minecraft.card.past import AGAIN, render_choice, render_past
 from bot.minecraft.card.servers import render_players, render_server, render_servers
 from bot.minecraft.card.whitelist import changed_words, render_whitelist, requested_words
 from bot.minecraft.history import Period
+from bot.minecraft.keys import MAY_START, MAY_STOP, Keys
 from bot.minecraft.service import HISTORY as MAY_HISTORY
 from bot.minecraft.service import PLAYERS as MAY_PLAYERS
 from bot.minecraft.service import REQUEST, STATUS, WHITELIST, Minecraft
 from bot.minecraft.whitelists import LONGEST_NOTE, Whitelists
+from bot.operations.card import render_preview
 
 _MOST_CHOICES: Final = 25
 
@@ -45,9 +47,12 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
 
     whitelist = app_commands.Group(name="whitelist", description="Whom a server lets in.")
 
-    def __init__(self, minecraft: Minecraft, whitelists: Whitelists, actions: Actions, clock: Clock) -> None:
+    def __init__(
+        self, minecraft: Minecraft, whitelists: Whitelists, keys: Keys, actions: Actions, clock: Clock
+    ) -> None:
         """Take the services, and say what the buttons do."""
         super().__init__()
+        self._keys = keys
         self._minecraft = minecraft
         self._whitelists = whitelists
         self._clock = clock
@@ -55,6 +60,8 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
         actions.register(HISTORY, self._press_history)
         actions.register(ADD, self._press_add)
         actions.register(DECLINE, self._press_decline)
+        actions.register(START, self._press_start)
+        actions.register(STOP, self._press_stop)
         actions.register_select(HISTORY, self._choose_history)
 
     @app_commands.command()
@@ -87,6 +94,18 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
         await defer(interaction)
         shown = await self._minecraft.past(server, Period(period), by=actor_from(interaction))
         await reply(interaction, render_past(shown.past, picture=shown.picture))
+
+    @app_commands.command()
+    @app_commands.describe(server="Which server")
+    async def start(self, interaction: Interaction, server: ServerName) -> None:
+        """Start a server; you see first what happens."""
+        await self._press_start(interaction, server)
+
+    @app_commands.command()
+    @app_commands.describe(server="Which server")
+    async def stop(self, interaction: Interaction, server: ServerName) -> None:
+        """Stop a server; you see first what happens, and to whom."""
+        await self._press_stop(interaction, server)
 
     @whitelist.command(name="list")
     @app_commands.describe(server="Which server")
@@ -140,6 +159,14 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
     async def _complete_history(self, interaction: Interaction, typed: str) -> list[Choice]:
         return await self._offer(interaction, typed, MAY_HISTORY)
 
+    @start.autocomplete("server")
+    async def _complete_start(self, interaction: Interaction, typed: str) -> list[Choice]:
+        return await self._offer(interaction, typed, MAY_START)
+
+    @stop.autocomplete("server")
+    async def _complete_stop(self, interaction: Interaction, typed: str) -> list[Choice]:
+        return await self._offer(interaction, typed, MAY_STOP)
+
     @whitelist_list.autocomplete("server")
     @whitelist_add.autocomplete("server")
     @whitelist_remove.autocomplete("server")
@@ -189,6 +216,20 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
         )
         rendered = render_past(shown.past, picture=shown.picture)
         await (replace(interaction, rendered) if again else reply(interaction, rendered))
+
+    async def _press_start(self, interaction: Interaction, key: str) -> None:
+        await defer(interaction)
+        by, channel_id = actor_from(interaction), interaction.channel_id or 0
+        await reply(
+            interaction, render_preview(await self._keys.propose_start(key, by=by, channel_id=channel_id))
+        )
+
+    async def _press_stop(self, interaction: Interaction, key: str) -> None:
+        await defer(interaction)
+        by, channel_id = actor_from(interaction), interaction.channel_id or 0
+        await reply(
+            interaction, render_preview(await self._keys.propose_stop(key, by=by, channel_id=channel_id))
+        )
 
     async def _press_add(self, interaction: Interaction, key: str) -> None:
         await acknowledge(interaction)

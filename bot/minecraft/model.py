@@ -252,6 +252,8 @@ def _up(before: Standing | None, answer: Answer, *, server: str, now: datetime) 
         checked_at=now,
         down_since=before.down_since if before else None,
         alarmed=before.alarmed if before else False,
+        # One that is being stopped answers until it is off.
+        stop=before.stop if was_up and before else None,
     )
 
 
@@ -278,6 +280,19 @@ def _condition(before: Standing | None, trouble: Trouble, lasting: timedelta) ->
         hung = before is not None and before.trouble is trouble and before.condition is Condition.UNREACHABLE
         return Condition.UNREACHABLE if hangs or hung else condition
     return condition
+
+
+SHOULD_RUN_AFTER: Final = timedelta(minutes=2)
+"""A server that was stopped so long ago and is to run again is no longer stopped on purpose."""
+
+
+def stopped_by_what_runs_it(standing: Standing, *, is_off: bool | None, now: datetime) -> Standing:
+    """Return how a server stands, given whether what runs it says that it is to be off; None: unknown."""
+    if is_off and standing.stop is None and not standing.is_up:
+        return replace(standing, stop=Stop(by_id="", at=now))
+    if is_off is False and standing.stop is not None and now - standing.stop.at >= SHOULD_RUN_AFTER:
+        return replace(standing, stop=None)
+    return standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

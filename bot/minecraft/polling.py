@@ -32,6 +32,7 @@ from bot.minecraft.model import (
     alarm,
     recovered,
     settle,
+    stopped_by_what_runs_it,
 )
 from bot.minecraft.ping import Pinger
 from bot.minecraft.settings import MinecraftSettings, compile_down
@@ -56,8 +57,12 @@ class Polling:
         settings: Callable[[], MinecraftSettings],
         clock: Clock,
         chance: Callable[[], float],
+        is_off: Callable[[str], bool | None] = lambda _name: None,
     ) -> None:
-        """Take the leading database, and what is watched at the moment of asking; `chance` is in [0, 1)."""
+        """Take the leading database, and what is watched at the moment of asking; `chance` is in [0, 1).
+
+        `is_off` says whether a server is to be off, as whatever runs it says.
+        """
         self._database = database
         self._pinger = pinger
         self._alarms = alarms
@@ -65,6 +70,7 @@ class Polling:
         self._settings = settings
         self._clock = clock
         self._chance = chance
+        self._is_off = is_off
         self._standings: dict[str, Standing] = {}
         self._shown: dict[str, Server] = {}
         self._saved: dict[str, Standing] = {}
@@ -143,6 +149,7 @@ class Polling:
         samples: list[tuple[str, Sample]] = []
         for name in servers:
             standing = recovered(self._standings[name], rules, now)
+            standing = stopped_by_what_runs_it(standing, is_off=self._is_off(name), now=now)
             todo = alarm(standing, rules, now)
             if todo is not None:
                 standing = replace(standing, alarmed=todo is Alarm.OPEN)
@@ -178,7 +185,7 @@ class Polling:
             self._saved[standing.server] = standing
             latest = self._standings[standing.server]
             self._standings[standing.server] = replace(
-                latest, alarmed=standing.alarmed, down_since=standing.down_since
+                latest, alarmed=standing.alarmed, down_since=standing.down_since, stop=standing.stop
             )
         self._kept.update(samples)
         for name in gone:

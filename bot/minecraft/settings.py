@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
-from bot.configurable import Duration, FileTwin, Secret, Section
+from bot.configurable import Duration, FileTwin, NeedsRestart, Secret, Section
 from bot.core.errors import InvalidError
 from bot.minecraft.model import DownRules, Edition, Server, parse_address
 from bot.minecraft.rcon import DEFAULT_PORT, RconTarget
@@ -53,6 +53,11 @@ class WorkloadSettings(Section):
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
     """Its name."""
 
+    @property
+    def resource_kind(self) -> str:
+        """What it is, as Kubernetes writes it."""
+        return "Deployment" if self.kind == "deployment" else "StatefulSet"
+
 
 class ServerSettings(Section):
     """One server."""
@@ -87,10 +92,10 @@ class MinecraftSettings(Section):
 
     servers: tuple[ServerSettings, ...] = ()
     """The servers."""
-    discover: bool = False
+    discover: Annotated[bool, NeedsRestart()] = False
     """Whether servers are also found among the Services of the cluster; needs the section `kubernetes`."""
-    namespaces: tuple[Namespace, ...] = ()
-    """Where Services are looked at. Empty: in the whole cluster."""
+    namespaces: Annotated[tuple[Namespace, ...], NeedsRestart()] = ()
+    """Where Services are looked at. Empty: in the whole cluster, but then without their pods."""
     write: bool = False
     """Whether people may start and stop servers that run in Kubernetes."""
     boards: tuple[str, ...] | None = None

@@ -34,6 +34,7 @@
 {{- range $section, $keys := (dict
     "discord" (list "token" "token_file" "guild" "api_url" "gateway_url")
     "web" (list "host" "port" "max_body_mib")
+    "minecraft" (list "discover" "namespaces")
     ) -}}
 {{- range $key := $keys -}}
 {{- $_ := set $parts (printf "%s.%s" $section $key) (dig $section $key nil $config) -}}
@@ -42,6 +43,8 @@
 {{- range $section := list "database" "kubernetes" -}}
 {{- $_ := set $parts $section (get $config $section) -}}
 {{- end -}}
+{{- /* Whether there are servers to watch at all; which ones may change at any time. */ -}}
+{{- $_ := set $parts "minecraft" (kindIs "map" (get $config "minecraft")) -}}
 {{- toJson $parts -}}
 {{- end -}}
 

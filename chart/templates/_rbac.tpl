@@ -69,3 +69,34 @@ subjects:
 {{- include "the-machine.role" (dict "root" $ "name" $name "namespace" $home "rules" $homeRules) }}
 {{- end -}}
 {{- end -}}
+
+{{- /* Minecraft. The number of replicas is patched on the workload itself, with who wanted it: only with `write: true`. */ -}}
+{{- define "the-machine.minecraft" -}}
+{{- $minecraft := .Values.config.minecraft -}}
+{{- $name := printf "%s-minecraft" (include "the-machine.fullname" .) -}}
+{{- $verbs := list "get" "list" "watch" -}}
+{{- if $minecraft.write -}}
+{{- $verbs = append $verbs "patch" -}}
+{{- end -}}
+{{- $namespaces := default list $minecraft.namespaces -}}
+{{- $runsIn := list -}}
+{{- range default list $minecraft.servers -}}
+{{- with .workload -}}
+{{- $runsIn = append $runsIn .namespace -}}
+{{- end -}}
+{{- end -}}
+{{- $everywhere := and (default false $minecraft.discover) (not $namespaces) -}}
+{{- $watched := uniq (concat $namespaces $runsIn) -}}
+{{- $rules := list
+    (dict "apiGroups" (list "") "resources" (list "services") "verbs" (list "list" "watch"))
+    (dict "apiGroups" (list "apps") "resources" (list "deployments" "statefulsets") "verbs" $verbs)
+-}}
+{{- if not $everywhere -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "pods") "verbs" (list "list" "watch")) -}}
+{{- end -}}
+{{- if or $minecraft.discover $runsIn -}}
+{{- range ternary (list "") $watched $everywhere -}}
+{{- include "the-machine.role" (dict "root" $ "name" $name "namespace" . "rules" $rules) }}
+{{- end -}}
+{{- end -}}
+{{- end -}}

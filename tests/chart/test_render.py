@@ -89,6 +89,9 @@ def test_exactly_what_needs_a_restart_restarts_the_pods():
         "web.max_body_mib": 64,
         "database.url": "sqlite+aiosqlite:////data/other.db",
         "kubernetes.argocd": {"namespaces": ["apps"]},
+        "minecraft.servers": [],
+        "minecraft.discover": True,
+        "minecraft.namespaces": ["games"],
     }
     for path, value in changes.items():
         section, _, key = path.partition(".")
@@ -98,6 +101,7 @@ def test_exactly_what_needs_a_restart_restarts_the_pods():
 def test_the_chart_knows_every_key_that_needs_a_restart():
     known = {"discord.token", "discord.token_file", "discord.guild", "discord.api_url", "discord.gateway_url"}
     known |= {"web.host", "web.port", "web.max_body_mib", "database", "kubernetes"}
+    known |= {"minecraft.discover", "minecraft.namespaces"}
     assert set(marked(Settings)) <= known, "tell configForStart in chart/templates/_config.tpl of it"
 
 

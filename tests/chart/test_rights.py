@@ -181,3 +181,29 @@ def test_what_is_read_everywhere_needs_a_cluster_role_and_nothing_else_does():
         "applications", "applicationsets", "events",
     }  # fmt: skip
     assert rendered.one("Role")["metadata"]["namespace"] == "argocd"
+
+
+def minecraft_rules(**minecraft):
+    values = {"config": {"kubernetes": {}, "minecraft": minecraft}}
+    rendered = render(merged(MINIMAL, values))
+    return rules_of(rendered.documents, namespace=NAMESPACE, account=rendered.pod["serviceAccountName"])
+
+
+@pytest.mark.parametrize(
+    ("minecraft", "namespaces"),
+    [
+        ({}, set()),
+        ({"discover": True}, {"*"}),
+        ({"discover": True, "namespaces": ["games"]}, {"games"}),
+        (
+            {"servers": [{"name": "a", "address": "a", "workload": {"namespace": "mc", "name": "a"}}]},
+            {"mc"},
+        ),
+    ],
+)
+def test_servers_are_looked_for_only_where_they_are(minecraft, namespaces):
+    found = minecraft_rules(**minecraft)
+    assert {namespace for rule in found for namespace in rule.namespaces} == namespaces
+    assert not any("patch" in rule.verbs for rule in found)
+    writing = minecraft_rules(**minecraft, write=True)
+    assert any("patch" in rule.verbs for rule in writing) is bool(namespaces)

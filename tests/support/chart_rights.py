@@ -17,6 +17,7 @@ EVERYTHING_ON: Mapping[str, Any] = {
         "discord": {"guild": "1", "channels": {"alerts": "2"}},
         "alerts": {"routes": [{"channel": "alerts"}]},
         "kubernetes": {"argocd": {"namespaces": [], "write": True}},
+        "minecraft": {"discover": True, "write": True, "namespaces": ["games"]},
     },
 }
 """Values that turn on all features that need a right, and their writing."""

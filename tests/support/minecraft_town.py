@@ -14,9 +14,14 @@ from bot.cards.courier import Courier
 from bot.chat.handlers import Actions
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing
+from bot.kube.transport import Cluster
 from bot.minecraft.settings import MinecraftSettings, RconSettings, ServerSettings
+from bot.operations.model import OperationPolicy
+from bot.operations.service import Operations
+from bot.operations.sources import OPERATION, OperationCards
 from bot.playground import Playground
 from cogs.minecraft import MinecraftCog
+from cogs.operations import OperationsCog
 from tests.support.alerting import Rooms
 from tests.support.chat import GUILD_ID, FastBot, a_bot
 from tests.support.minecraft import JavaServer, RconServer
@@ -27,10 +32,19 @@ STEP = timedelta(seconds=15)
 class World:
     """What stands between servers and people; replaced as a whole by a restart."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, kube: Cluster | None = None, **settings: Any) -> None:
         self.rooms = rooms
         self.clock = rooms.clock
-        self.settings = MinecraftSettings(timeout=timedelta(seconds=2))
+        self.settings = MinecraftSettings(timeout=timedelta(seconds=2), **settings)
+        self.operations = Operations(
+            rooms.database,
+            rooms.access,
+            rooms.cards,
+            rooms.journal,
+            clock=rooms.clock,
+            policy=OperationPolicy,
+            guild=lambda: GUILD_ID,
+        )
         self.channels: dict[str, str] = {}
         self.actions = Actions()
         pacing = Pacing(time.monotonic)
@@ -43,6 +57,8 @@ class World:
             journal=rooms.journal,
             cards=rooms.cards,
             intake=rooms.intake,
+            operations=self.operations,
+            kube=kube,
             client=lambda: self.bot,
             clock=rooms.clock,
         )
@@ -53,6 +69,7 @@ class World:
             {
                 CARD: IncidentCards(rooms.database, rooms.clock, lambda: rooms.policy, rooms.changes),
                 **self.playground.sources,
+                OPERATION: OperationCards(rooms.database),
             },
             clock=rooms.clock,
             fallback_channel=lambda: None,
@@ -60,11 +77,15 @@ class World:
         )
 
     def _make_cogs(self, _bot):
-        yield MinecraftCog(self.playground.minecraft, self.playground.whitelists, self.actions, self.clock)
+        playground = self.playground
+        services = (playground.minecraft, playground.whitelists, playground.keys)
+        yield MinecraftCog(*services, self.actions, self.clock)
+        yield OperationsCog(self.operations, self.actions)
 
     async def settle(self) -> None:
         """Do everything that is due but asking servers."""
         boards, presence = self.playground.loops[1:3]
+        await self.operations.step()
         await boards._step()
         await presence._step()
         await self.courier.dispatch()

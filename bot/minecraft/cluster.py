@@ -1,0 +1,106 @@
+"""Minecraft servers in a cluster: what is watched, and what is changed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from bot.core.errors import NotFoundError
+from bot.core.loops import Loop
+from bot.kube.model import ForbiddenError, Json, ObjectKey, Resource, WatchHealth
+from bot.kube.reflector import Watched
+from bot.kube.transport import Cluster
+from bot.minecraft.discovery import (
+    OPERATION,
+    Found,
+    Pod,
+    Service,
+    Workload,
+    discover,
+    heals_replicas,
+    managing_application,
+    read_pod,
+    read_service,
+    read_workload,
+)
+
+SERVICES: Final = Resource("", "v1", "services", "Service")
+PODS: Final = Resource("", "v1", "pods", "Pod")
+DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
+STATEFUL_SETS: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
+APPLICATIONS: Final = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+WORKLOADS: Final = {each.kind: each for each in (DEPLOYMENTS, STATEFUL_SETS)}
+
+
+class MinecraftCluster:
+    """The servers of one cluster."""
+
+    def __init__(self, cluster: Cluster, namespaces: Sequence[str], *, argocd_home: str) -> None:
+        """Take the cluster and where servers are; none: everywhere, but then pods are not watched."""
+        self._cluster = cluster
+        self._home = argocd_home
+        self.services: Watched[Service] = Watched(cluster, SERVICES, trim=read_service, namespaces=namespaces)
+        self._workloads = {
+            kind: Watched(cluster, resource, trim=_reader(kind), namespaces=namespaces)
+            for kind, resource in WORKLOADS.items()
+        }
+        # All pods of a large cluster change all the time, and a handful of them would be of interest.
+        self._pods: Watched[Pod] | None = (
+            Watched(cluster, PODS, trim=read_pod, namespaces=namespaces) if namespaces else None
+        )
+
+    @property
+    def loops(self) -> tuple[Loop, ...]:
+        """What keeps it current."""
+        return tuple(loop for watched in self._watched() for loop in watched.loops)
+
+    @property
+    def health(self) -> WatchHealth:
+        """How well Services are seen."""
+        return self.services.health
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Have somebody told after each difference."""
+        for watched in self._watched():
+            watched.on_change(lambda _key, _old, _new: callback())
+
+    def find(self, taken: Iterable[str]) -> list[Found]:
+        """Return the servers that are found by their Services, under names that are not taken."""
+        pods = list(self._pods.values()) if self._pods is not None else []
+        workloads = [each for watched in self._workloads.values() for each in watched.values()]
+        return discover(list(self.services.values()), workloads, pods, taken=taken)
+
+    def find_workload(self, kind: str, namespace: str, name: str) -> Workload | None:
+        """Return a workload, if it is there."""
+        return self._workloads[kind].find(ObjectKey(namespace, name))
+
+    async def read_workload(self, kind: str, namespace: str, name: str) -> Workload:
+        """Return a workload as it is at this moment.
+
+        Raises:
+            NotFoundError: There is none (any more).
+        """
+        return read_workload(await self._cluster.get(WORKLOADS[kind], namespace, name), kind)
+
+    async def scale(self, workload: Workload, replicas: int, *, operation: str) -> None:
+        """Have so many replicas of a workload run, and say on it which operation wanted that."""
+        body = {"metadata": {"annotations": {OPERATION: operation}}, "spec": {"replicas": replicas}}
+        await self._cluster.merge_patch(WORKLOADS[workload.kind], workload.namespace, workload.name, body)
+
+    async def find_healer(self, workload: Workload) -> str | None:
+        """Return the Application that would undo a change of a workload's replicas, as `namespace/name`."""
+        key = managing_application(workload, home=self._home)
+        if key is None:
+            return None
+        try:
+            application = await self._cluster.get(APPLICATIONS, *key)
+        except (NotFoundError, ForbiddenError):
+            # Without Argo CD, or without a right to look at it, nobody can say that it would.
+            return None
+        return "/".join(key) if heals_replicas(application, workload) else None
+
+    def _watched(self) -> list[Watched[Any]]:
+        pods = [self._pods] if self._pods is not None else []
+        return [self.services, *self._workloads.values(), *pods]
+
+
+def _reader(kind: str) -> Callable[[Json], Workload]:
+    return lambda raw: read_workload(raw, kind)
