@@ -17,13 +17,14 @@ from bot.telemetry.metrics import REGISTRY
 from cogs.alerts import AlertsCog
 from cogs.argocd import ArgoCdCog
 from cogs.machine import MachineCog
+from cogs.minecraft import MinecraftCog
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
-SLASH = {"alerts": AlertsCog, "argocd": ArgoCdCog, "machine": MachineCog}
+SLASH = {"alerts": AlertsCog, "argocd": ArgoCdCog, "machine": MachineCog, "minecraft": MinecraftCog}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

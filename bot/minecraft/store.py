@@ -227,10 +227,9 @@ async def list_waiting(tx: Transaction, name: str | None = None, by: str | None 
     return [_request(row) for row in await tx.execute(wanted)]
 
 
-async def purge_requests(tx: Transaction, *, before: datetime) -> list[int]:
-    """Forget requests that were settled before a moment; return their numbers."""
-    gone = await tx.execute(request.delete().where(request.c.settled_at < before).returning(request.c.id))
-    return [int(row.id) for row in gone]
+async def purge_requests(tx: Transaction, *, before: datetime) -> int:
+    """Forget requests that were settled before a moment; the messages stay."""
+    return (await tx.execute(request.delete().where(request.c.settled_at < before))).rowcount
 
 
 def _standing(row: Row[Any]) -> Standing:

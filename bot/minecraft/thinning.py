@@ -39,6 +39,7 @@ class Thinning:
                 break
         async with self._database.transaction() as tx:
             await store.purge_hours(tx, before=now - settings.keep_hours)
+            await store.purge_requests(tx, before=now - settings.keep_hours)
 
     async def _make_hours(self, name: str, start: datetime, until: datetime) -> None:
         while start < until:
