@@ -16,7 +16,7 @@ from bot.alerts.silences.card import (
     render_silence,
     silence_key,
 )
-from bot.alerts.silences.length import PRESETS, MOMENTS, preset_text
+from bot.alerts.silences.length import MOMENTS, PRESETS, preset_text
 from bot.alerts.silences.model import LONGEST_COMMENT, LONGEST_MATCHERS, Draft, Width, Written, write_matchers
 from bot.alerts.silences.service import USUAL_LENGTH, Made, Misunderstood, Previewed, Silences, are_one
 from bot.alerts.silences.store import KeptSilence
