@@ -211,7 +211,8 @@ class App:
         self._settings = settings
         self._policy = compile_alert_policy(settings)
         self._access.use(compile_policy(settings.access, settings.discord.roles))
-        configure_logging(settings.log.level, json=settings.log.format == "json")
+        told = settings.log
+        configure_logging(told.level, json=told.format == "json", trace_key=told.trace_key)
         if self._leading is not None:
             self._leading.reconfigured()
         if self.web is not None:

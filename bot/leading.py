@@ -67,6 +67,7 @@ from bot.platform import Platform
 from bot.playground import Playground
 from bot.settings.tree import Settings
 from bot.telemetry import metrics
+from bot.telemetry.requests import traced_requests
 from bot.timers.service import Timers
 from bot.troubles import Troubles
 from cogs.alerts import AlertsCog
@@ -157,7 +158,9 @@ class Leading:
             guild=guild,
             look_up=members.look_up,
         )
-        self._session = aiohttp.ClientSession(trace_configs=[_only_while(database.check_lease)])
+        self._session = aiohttp.ClientSession(
+            trace_configs=[_only_while(database.check_lease), traced_requests()]
+        )
         self._platform = self._build_platform(operations)
         self._changes = ChangesHere(
             journal,

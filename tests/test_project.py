@@ -103,6 +103,7 @@ VIOLATIONS = {
     "database": ("bot/alerts/service.py", "import sqlalchemy"),
     "migrations": ("bot/alerts/store.py", "import alembic"),
     "drivers": ("bot/alerts/service.py", "import asyncpg"),
+    "traces": ("bot/app.py", "import opentelemetry"),
     "calendar": ("bot/alerts/service.py", "import apscheduler"),
     "simulator": ("bot/chat/client.py", "import simcord"),
     "yaml": ("bot/alerts/service.py", "import yaml"),
@@ -157,6 +158,8 @@ def test_the_core_is_forbidden_every_library_that_we_depend_on():
     names = {re.match(r"[\w.-]+", dependency)[0].lower() for dependency in dependencies}
     modules = {
         "discord.py": "discord",
+        "opentelemetry-exporter-otlp-proto-http": "opentelemetry",
+        "opentelemetry-sdk": "opentelemetry",
         "prometheus-client": "prometheus_client",
         "pyyaml": "yaml",
         "tzdata": None,

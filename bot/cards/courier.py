@@ -35,7 +35,7 @@ from bot.core.clock import Clock
 from bot.core.errors import LostLeadershipError, MachineError, UnavailableError
 from bot.core.loops import AT_ONCE, Bug, Loop, survive
 from bot.database.engine import Database, Transaction
-from bot.telemetry import metrics
+from bot.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -207,13 +207,20 @@ class Courier:
         return timedelta(seconds=self._pacing.ready_in(ready.posted_in, Verb.EDIT)) if is_out else AT_ONCE
 
     async def _see_to(self, card: Card) -> None:
-        with self._delivery():
+        with (
+            self._delivery(),
+            tracing.following(card.trace),
+            tracing.span("deliver card", tracing.Kind.CONSUMER, kind=card.kind, key=card.key) as span,
+        ):
+            span.set(need=need_of(card).value)
             outcome = await survive(
                 self._deliver(card),
                 name="courier",
                 but=(UnavailableError, LostLeadershipError),
                 card=f"{card.kind} {card.key}",
             )
+            if isinstance(outcome, Bug):
+                span.fail(outcome.kind)
         if isinstance(outcome, Bug):
             await self._put_aside(card)
 

@@ -56,6 +56,8 @@ class Card:
     """Whether it was ever shown, or said in another way: then it pings nobody when it is posted."""
     failures: int
     retry_at: datetime | None
+    trace: str | None = None
+    """What touched it last, as a W3C traceparent; None where nobody traces."""
 
     def url(self, guild_id: int) -> str | None:
         """Return the address that opens it in Discord, once it was shown there."""

@@ -26,6 +26,7 @@ from bot.cards.model import Card, CardState, Priority
 from bot.core.clock import Clock
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, UtcDateTime, metadata
+from bot.telemetry import tracing
 
 card = Table(
     "card",
@@ -47,6 +48,7 @@ card = Table(
     Column("announced", Boolean, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("retry_at", UtcDateTime),
+    Column("trace", Text),
     UniqueConstraint("kind", "key", "channel_id"),
 )
 _is_due = card.c.wanted > card.c.delivered
@@ -109,7 +111,12 @@ class Cards:
         """
         now = self._clock.now()
         which = {"_kind": kind, "_key": key, "_channel": channel_id, "_announced": announced}
-        news = {"priority": priority, "touched_at": now, "retry_at": not_before}
+        news = {
+            "priority": priority,
+            "touched_at": now,
+            "retry_at": not_before,
+            "trace": tracing.traceparent(),
+        }
         bumped = await tx.execute(_bump, {**which, **news})
         if bumped.rowcount == 0:
             place = {"kind": kind, "key": key, "channel_id": channel_id, "posted_in": channel_id}
@@ -129,7 +136,12 @@ class Cards:
         touched = await tx.execute(
             update(card)
             .where(*which, ~_is_withdrawn)
-            .values(wanted=card.c.wanted + 1, touched_at=self._clock.now(), retry_at=None)
+            .values(
+                wanted=card.c.wanted + 1,
+                touched_at=self._clock.now(),
+                retry_at=None,
+                trace=tracing.traceparent(),
+            )
         )
         if touched.rowcount:
             tx.after_commit(self._on_change)

@@ -22,9 +22,14 @@ from bot.chat.pacing import Pacing
 from bot.chat.replies import NO_MENTIONS, Interaction, answer_error
 from bot.chat.wire import Wire
 from bot.core.errors import InvalidError, UnavailableError
+from bot.telemetry import tracing
 from bot.telemetry.metrics import INTERACTIONS
 
 log = structlog.get_logger(__name__)
+
+
+_GROUPS = (1, 2)
+"""A command below a group, and a group below a group."""
 
 
 class CommandMemory(Protocol):
@@ -64,6 +69,15 @@ class MachineTree(app_commands.CommandTree["MachineBot"]):
         if interaction.type is not discord.InteractionType.autocomplete:
             await answer_error(interaction, InvalidError("This bot serves another server."), "elsewhere")
         return False
+
+    async def _call(self, interaction: Interaction) -> None:
+        """Do what a command stands for; what is completed while somebody types is no news."""
+        if interaction.type is discord.InteractionType.autocomplete:
+            await super()._call(interaction)
+            return
+        # The command itself is looked up inside: its name is known from the data.
+        with tracing.span(f"interaction {_name_of(interaction)}", tracing.Kind.SERVER):
+            await super()._call(interaction)
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:
         """Answer the person."""
@@ -182,6 +196,16 @@ class MachineBot(commands.Bot):
         await self.tree.sync(guild=guild)
         await self._remember.set(fingerprint)
         log.info("commands_synced", guild=self.guild_id, commands=len(described))
+
+
+def _name_of(interaction: Interaction) -> str:
+    """Return the qualified name of a command, which discord.py looks up later."""
+    found: Any = interaction.data or {}
+    names: list[str] = []
+    while found is not None:
+        names.append(str(found.get("name", "unknown")))
+        found = next((below for below in found.get("options", ()) if below.get("type") in _GROUPS), None)
+    return " ".join(names)
 
 
 def _why_not_synced(error: Exception) -> str:

@@ -19,6 +19,7 @@ from bot.chat.rendered import Rendered
 from bot.chat.text import cut
 from bot.core.actor import Actor, ActorKind
 from bot.core.errors import LostLeadershipError, MachineError, RefusedError
+from bot.telemetry import tracing
 from bot.telemetry.metrics import INTERACTIONS
 
 Interaction = discord.Interaction[Any]
@@ -62,12 +63,13 @@ async def replace(interaction: Interaction, answer: Answer) -> None:
 
 async def guarded(interaction: Interaction, name: str, work: Awaitable[None]) -> None:
     """Do what a person asked for by a button, select or dialog; whatever goes wrong, the person is told."""
-    try:
-        await work
-    except Exception as error:  # noqa: BLE001  # The interaction handler: it answers and logs everything.
-        await answer_error(interaction, error, name)
-    else:
-        INTERACTIONS.labels(name, "ok").inc()
+    with tracing.span(f"interaction {name}", tracing.Kind.SERVER):
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  # The interaction handler: it answers and logs everything.
+            await answer_error(interaction, error, name)
+        else:
+            INTERACTIONS.labels(name, "ok").inc()
 
 
 async def offered(name: str, choices: Awaitable[Sequence[Choice]]) -> list[Choice]:
@@ -83,6 +85,7 @@ async def offered(name: str, choices: Awaitable[Sequence[Choice]]) -> list[Choic
 async def answer_error(interaction: Interaction, error: BaseException, name: str) -> None:
     """Tell a person privately what went wrong, and the log what they cannot use."""
     cause = _cause(error)
+    tracing.note(outcome=type(cause).__name__)
     sentence = _tell(cause, name)
     if sentence is None:
         return

@@ -22,6 +22,7 @@ from yarl import URL
 
 from bot.chat.pacing import TOO_MANY_REQUESTS, Answer, Pacing
 from bot.core.errors import InvalidError
+from bot.telemetry import tracing
 from bot.telemetry.metrics import DISCORD_RATE_LIMITED, DISCORD_REQUESTS
 
 API_URL: Final = "https://discord.com/api/v10"
@@ -108,11 +109,17 @@ class Wire:
     async def _begins(
         self,
         _session: aiohttp.ClientSession,
-        _context: SimpleNamespace,
-        _start: aiohttp.TraceRequestStartParams,
+        context: SimpleNamespace,
+        start: aiohttp.TraceRequestStartParams,
     ) -> None:
         """Stop what waited for its turn for too long, after all waiting of discord.py."""
         self._may_act()
+        asked = {
+            "http.request.method": start.method,
+            "url.path": start.url.path,
+            "server.address": start.url.host or "",
+        }
+        context.span = tracing.begin(f"{start.method} discord", tracing.Kind.CLIENT, **asked)
 
     async def _sent(
         self,
@@ -124,9 +131,10 @@ class Wire:
             watched.on_the_wire = True
 
     async def _answered(
-        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
+        self, _session: aiohttp.ClientSession, context: SimpleNamespace, end: aiohttp.TraceRequestEndParams
     ) -> None:
         response = end.response
+        tracing.answered(context.span, response.status)
         limited = response.status == TOO_MANY_REQUESTS
         answer = Answer(
             end.method,
@@ -145,9 +153,10 @@ class Wire:
     async def _failed(
         self,
         _session: aiohttp.ClientSession,
-        _context: SimpleNamespace,
+        context: SimpleNamespace,
         failure: aiohttp.TraceRequestExceptionParams,
     ) -> None:
+        tracing.unanswered(getattr(context, "span", None), failure.exception)
         DISCORD_REQUESTS.labels(failure.method, "none").inc()
         if (watched := _attempt.get()) and watched.on_the_wire:
             watched.on_the_wire = False

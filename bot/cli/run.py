@@ -11,6 +11,7 @@ from prometheus_client import PlatformCollector, ProcessCollector
 from bot.app import App
 from bot.cli.configuration import add_config_argument, load_configuration
 from bot.settings.load import default_file
+from bot.telemetry.exporting import exporting
 from bot.telemetry.logs import configure_logging
 from bot.telemetry.metrics import REGISTRY
 
@@ -23,12 +24,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Run until told to stop."""
     loaded = load_configuration(arguments)
-    configure_logging(loaded.settings.log.level, json=loaded.settings.log.format == "json")
+    log = loaded.settings.log
+    configure_logging(log.level, json=log.format == "json", trace_key=log.trace_key)
     ProcessCollector(registry=REGISTRY)
     PlatformCollector(registry=REGISTRY)
     # What was imported stays for good: not looking at it again halves the longest collections.
     gc.freeze()
-    asyncio.run(_run(App(loaded, arguments.config or default_file(os.environ), os.environ)))
+    with exporting(os.environ):
+        asyncio.run(_run(App(loaded, arguments.config or default_file(os.environ), os.environ)))
     return 0
 
 

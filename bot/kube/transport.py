@@ -21,6 +21,7 @@ from bot.kube.answers import NO_SENSE, error_for
 from bot.kube.lists import ObjectList
 from bot.kube.model import Json, NotInstalledError, ObjectKey, Resource
 from bot.kube.settings import ClusterSettings, Surroundings
+from bot.telemetry import tracing
 from bot.telemetry.metrics import BACKEND_SECONDS, BACKEND_UP, KUBE_REQUESTS
 
 if TYPE_CHECKING:
@@ -384,19 +385,24 @@ class Cluster:
         """Send a request and return its answer if that is 2xx; its body is still to be read."""
         client = await self._connected()
         self._may_act()
+        headers = {"Accept": request.accept, "Content-Type": request.content_type}
+        span = tracing.begin(f"{request.verb} {request.resource}", tracing.Kind.CLIENT, what=request.what)
+        tracing.departing(headers, span)
         with BACKEND_SECONDS.labels("kubernetes").time():
             try:
                 answer = await client.open(
                     request.method,
                     request.path,
                     query=request.query,
-                    headers={"Accept": request.accept, "Content-Type": request.content_type},
+                    headers=headers,
                     body=request.body,
                 )
-            except UnavailableError:
+            except UnavailableError as error:
+                tracing.unanswered(span, error)
                 _count(request, "none")
                 BACKEND_UP.labels("kubernetes").set(0)
                 raise
+        tracing.answered(span, answer.status)
         _count(request, str(answer.status))
         BACKEND_UP.labels("kubernetes").set(1)
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:

@@ -38,6 +38,7 @@ from bot.operations.model import (
 )
 from bot.operations.record import Recorder, an_entry
 from bot.operations.rights import Rights, Standing
+from bot.telemetry import tracing
 
 ANSWER_WITHIN: Final = timedelta(seconds=10)
 _LONGEST_TEXT: Final = 600
@@ -111,6 +112,10 @@ class Following:
             operation = await store.find(tx, name)
         if operation is None:
             return None
+        with tracing.following(operation.trace):
+            return await self._do(operation)
+
+    async def _do(self, operation: Operation) -> datetime | None:
         match need_of(operation, now=self._clock.now()):
             case Need.NOTHING:
                 again_at = operation.expires_at
@@ -155,7 +160,8 @@ class Following:
         current = await self._change(operation, tried)
         if current.attempts == operation.attempts:
             return now
-        answer = await self._ask(current, lambda conductor: conductor.start(current))
+        with tracing.span("start operation", operation=current.id, kind=current.plan.kind):
+            answer = await self._ask(current, lambda conductor: conductor.start(current))
         return await self._started(current, answer)
 
     def _reason_against(
@@ -227,7 +233,10 @@ class Following:
         wish = operation.wish
         if wish is None:
             return self._clock.now()
-        answer = await self._ask(operation, lambda conductor: conductor.act(operation, wish.what, by=wish.by))
+        with tracing.span("act on operation", operation=operation.id, wish=wish.what):
+            answer = await self._ask(
+                operation, lambda conductor: conductor.act(operation, wish.what, by=wish.by)
+            )
         label, person = wish_label(operation.plan, wish.what), mention(wish.by)
         match answer:
             case None:

@@ -213,6 +213,8 @@ class Operation:
     outcome: str = ""
     """Safe markup: how it ended, a sentence."""
     ended_at: datetime | None = None
+    trace: str | None = None
+    """The click that had it begin, as a W3C traceparent; None where nobody traces."""
 
     @property
     def memory(self) -> Mapping[str, Any]:

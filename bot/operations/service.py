@@ -35,6 +35,7 @@ from bot.operations.model import (
 from bot.operations.record import Recorder, an_entry
 from bot.operations.rights import LookUp, Rights, as_clicked
 from bot.operations.sources import OPERATION
+from bot.telemetry import tracing
 
 _MOST_ENTRIES: Final = 100
 _LONGEST_WHY: Final = 200
@@ -147,6 +148,7 @@ class Operations:
             confirmed = life.confirm(
                 current, by=by, approvals=decision.approvals, policy=self._policy(), now=now
             )
+            confirmed = replace(confirmed, trace=tracing.traceparent())
             return await self._recorder.save(tx, current, confirmed, by=by)
 
     async def approve(self, operation_id: OperationId, *, by: Actor) -> Operation:

@@ -14,7 +14,9 @@ from pydantic import SecretStr
 
 from bot.core.clock import Clock, SystemClock
 from bot.core.errors import UnavailableError
+from bot.telemetry import tracing
 from bot.telemetry.metrics import HTTP_REFUSALS
+from bot.telemetry.tracing import Kind, span
 from bot.web.authentication import CHALLENGES, Tokens
 from bot.web.body import LIMITS, BodyLimits, BodyTooLargeError
 from bot.web.settings import WebSettings
@@ -117,7 +119,7 @@ class WebServer:
         try:
             if (why := await self._refusal_reason(request)) is not None:
                 return self._unauthenticated(request, why)
-            return await handler(request)
+            return await self._handle(request, handler)
         except web.HTTPException as error:
             return _as_json(error)
         except BodyTooLargeError as error:
@@ -130,6 +132,19 @@ class WebServer:
             reference = secrets.token_hex(4)
             log.exception("request_failed", path=request.path, reference=reference)
             return _try_again({"error": "this went wrong on our side", "reference": reference})
+
+    async def _handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        route = self._guarded.get(request.match_info.route)
+        if route is None:
+            return await handler(request)  # Probes and links: whoever asks every few seconds is no news.
+        asked = {"http.request.method": route.method, "http.route": route.path}
+        with (
+            tracing.arriving(request.headers),
+            span(f"{route.method} {route.path}", Kind.SERVER, **asked) as s,
+        ):
+            answer = await handler(request)
+            s.set(**{"http.response.status_code": answer.status})
+            return answer
 
     async def _refusal_reason(self, request: web.Request) -> str | None:
         route = self._guarded.get(request.match_info.route)

@@ -14,6 +14,7 @@ from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.server import ApiServer
 from tests.support.alerts import a_body, an_entry
 from tests.support.chart_rights import within_the_charts_rights
+from tests.support.collector import a_collector
 from tests.support.crds import crd_schemas
 from tests.support.running import a_process, a_town, free_port, post, write
 
@@ -173,3 +174,33 @@ async def test_a_sync_of_others_that_fails_is_told_once(town, cluster, controlle
     assert "failed to apply" in story.text
     assert "asked for by `mallory`" in story.text
     assert len(town.messages("critical")) == 1
+
+
+async def test_a_click_its_operation_and_its_calls_are_one_trace(
+    town, cluster, controller, database_url, tmp_path
+):
+    port = free_port()
+    config = configuration(town, cluster, tmp_path, database_url, port)
+    async with (
+        a_collector() as collector,
+        a_process(config, port=port, environ=collector.environ) as process,
+        running([controller.loop().run()]),
+    ):
+        await town.server.wait_ready(20)
+        operation = await ask_for_a_sync(town)
+        await until_card_says(town, operation, "Synced", "shop")
+        patched = await collector.wait_for(
+            lambda spans: next((span for span in spans if span.name.startswith("patch applications")), None)
+        )
+        clicked = await collector.wait_for(
+            lambda spans: next((span for span in spans if span.name == "interaction op-confirm"), None)
+        )
+        started = next(span for span in collector.spans if span.id == patched.parent)
+        assert (started.name, started.attributes["operation"]) == ("start operation", operation)
+        assert started.parent == clicked.id
+        names = {span.name for span in collector.trace_of(clicked)}
+        assert {"deliver card", "POST discord"} <= names
+        # The API server of ours is told, and can go on with it.
+        said = [request.headers.get("traceparent", "") for request in cluster.calls("patch", "applications")]
+        assert f"00-{patched.trace}-{patched.id}-01" in said
+        assert process.errors() == []

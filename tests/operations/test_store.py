@@ -56,6 +56,7 @@ def with_everything() -> Operation:
         problem="p",
         outcome="o",
         ended_at=NOON + MINUTE,
+        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
 
 

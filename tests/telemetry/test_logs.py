@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import structlog
 
-from bot.telemetry.logs import configure_logging, redact, redact_text
+from bot.telemetry.logs import configure_logging
+from bot.telemetry.redaction import redact, redact_text
 
 BOT_TOKEN = "MTEzNjIwMDAwMDAwMDAwMDAwMA" + ".GaBcDe." + "x" * 38
 

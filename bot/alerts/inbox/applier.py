@@ -27,6 +27,7 @@ from bot.core.clock import Clock
 from bot.core.errors import InvalidError, LostLeadershipError, UnavailableError
 from bot.core.loops import AT_ONCE, Bug, survive
 from bot.database.engine import Database, Transaction
+from bot.telemetry import tracing
 from bot.telemetry.metrics import DELIVERIES_APPLIED, INBOX_PENDING
 
 log = structlog.get_logger(__name__)
@@ -91,6 +92,18 @@ class Applier:
 
     async def _try(self, delivery: Delivery) -> str | None:
         """Apply it once; return why that failed by a fault of ours."""
+        with (
+            tracing.following(delivery.trace),
+            tracing.span(
+                "apply delivery", tracing.Kind.CONSUMER, delivery=delivery.id, source=delivery.source
+            ) as s,
+        ):
+            error = await self._try_once(delivery, s)
+            if error is not None:
+                s.fail(error)
+            return error
+
+    async def _try_once(self, delivery: Delivery, span: tracing.Span) -> str | None:
         try:
             outcome = await survive(
                 self._handle(delivery),
@@ -104,6 +117,7 @@ class Applier:
             return None
         if isinstance(outcome, Bug):
             return f"{outcome.kind}, reference {outcome.reference}"
+        span.set(outcome=outcome.value)
         DELIVERIES_APPLIED.labels(result=outcome.value).inc()
         return None
 

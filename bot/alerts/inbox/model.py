@@ -102,6 +102,8 @@ class Arrival:
     """Decompressed, otherwise exactly as it came."""
     content_type: str = ""
     user_agent: str = ""
+    trace: str | None = None
+    """What it is a part of, as a W3C traceparent; None where nobody traces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +136,8 @@ class Delivery:
 
     progress: Progress
     body: bytes
+    trace: str | None = None
+    """What it is a part of, as a W3C traceparent."""
 
     @property
     def id(self) -> DeliveryId:

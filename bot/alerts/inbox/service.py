@@ -21,6 +21,7 @@ from bot.core.clock import Clock
 from bot.core.errors import InvalidError, MachineError, UnavailableError
 from bot.core.loops import AT_ONCE, Loop
 from bot.database.engine import Database
+from bot.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +103,7 @@ class Inbox:
             body=body,
             content_type=content_type,
             user_agent=user_agent,
+            trace=tracing.traceparent(),
         )
         committed: Future[DeliveryId] = asyncio.get_running_loop().create_future()
         self._undecided.add(committed)
@@ -110,7 +112,8 @@ class Inbox:
         self._loop.wake()
         try:
             async with asyncio.timeout(self._within):
-                return await committed
+                with tracing.span("commit delivery"):
+                    return await committed
         except TimeoutError as error:
             raise UnavailableError(f"the database took longer than {self._within:g} s") from error
         finally:

@@ -44,6 +44,7 @@ delivery = Table(
     Column("settled_at", UtcDateTime),
     # Last, because SQLite reads a row from its start: what is listed comes before it.
     Column("body", LargeBinary, nullable=False),
+    Column("trace", Text),
     # An id is never used twice, also when the newest row has been purged.
     sqlite_autoincrement=True,
 )
@@ -51,7 +52,7 @@ _PENDING = delivery.c.state == DeliveryState.PENDING.value
 # Claimed by state and not by "id greater than the last": PostgreSQL's ids do not commit in order.
 Index("ix_delivery_pending", delivery.c.id, sqlite_where=_PENDING, postgresql_where=_PENDING)
 
-_PROGRESS = tuple(column for column in delivery.c if column is not delivery.c.body)
+_PROGRESS = tuple(column for column in delivery.c if column.name not in {"body", "trace"})
 _CLAIMED_BYTES = 8 * 2**20
 """More than this of bodies is not held at once, unless one alone is larger."""
 
@@ -87,6 +88,7 @@ def _values(arrival: Arrival) -> Mapping[str, Any]:
         "user_agent": arrival.user_agent,
         "state": DeliveryState.PENDING.value,
         "body": arrival.body,
+        "trace": arrival.trace,
     }
 
 
@@ -218,7 +220,7 @@ async def count_by_state(tx: Transaction) -> Mapping[DeliveryState, int]:
 
 
 def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(_progress(row), bytes(row.body))
+    return Delivery(_progress(row), bytes(row.body), row.trace)
 
 
 def _progress(row: Row[Any]) -> Progress:

@@ -1,0 +1,112 @@
+"""A collector of traces on loopback: takes what is sent by OTLP over HTTP, as Alloy or Tempo does."""
+
+import asyncio
+import contextlib
+import gzip
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+
+
+@dataclass(frozen=True)
+class Span:
+    """One span, as it was received."""
+
+    name: str
+    trace: str
+    id: str
+    parent: str
+    """Empty: it is a root."""
+    kind: int
+    failed: bool
+    attributes: Mapping[str, Any]
+    resource: Mapping[str, Any]
+
+
+class Collector:
+    """What was received so far."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.raw = b""
+        self.port = 0
+        self.authorization: str | None = None
+        self._changed = asyncio.Condition()
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What sends traces here, soon."""
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
+            "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20c2VjcmV0",
+        }
+
+    async def wait_for(self, found: Callable[[list[Span]], Any], within: float = 10.0) -> Any:
+        """Wait until something is found among the spans; gives it."""
+        try:
+            async with asyncio.timeout(within), self._changed:
+                while not (there := found(self.spans)):
+                    await self._changed.wait()
+        except TimeoutError:
+            names = "\n".join(f"{span.trace[:6]} {span.parent or '-':>16} {span.name}" for span in self.spans)
+            raise AssertionError(f"not among\n{names}") from None
+        return there
+
+    def trace_of(self, span: Span) -> list[Span]:
+        """All spans of the same trace."""
+        return [each for each in self.spans if each.trace == span.trace]
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.authorization = request.headers.get("Authorization")
+        taken = ExportTraceServiceRequest.FromString(body)
+        async with self._changed:
+            self.raw += body
+            self.spans += [
+                Span(
+                    name=span.name,
+                    trace=span.trace_id.hex(),
+                    id=span.span_id.hex(),
+                    parent=span.parent_span_id.hex(),
+                    kind=span.kind,
+                    failed=span.status.code == 2,
+                    attributes=_values(span.attributes),
+                    resource=_values(resource.resource.attributes),
+                )
+                for resource in taken.resource_spans
+                for scope in resource.scope_spans
+                for span in scope.spans
+            ]
+            self._changed.notify_all()
+        answer = ExportTraceServiceResponse().SerializeToString()
+        return web.Response(body=answer, content_type="application/x-protobuf")
+
+
+def _values(attributes: Any) -> dict[str, Any]:
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
+
+
+@contextlib.asynccontextmanager
+async def a_collector() -> AsyncIterator[Collector]:
+    collector = Collector()
+    app = web.Application()
+    app.router.add_post("/v1/traces", collector._take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    collector.port = runner.addresses[0][1]
+    try:
+        yield collector
+    finally:
+        await runner.cleanup()
