@@ -15,6 +15,8 @@ COPY README.md LICENSE ./
 COPY bot bot
 COPY cogs cogs
 RUN uv sync --locked --no-dev --no-editable
+# Of the client for Kubernetes only the transport is used: the bytecode of all that its API has is 50 MB.
+RUN find /opt/machine -type d -regex '.*/kubernetes/.*/\(models\|api\)/__pycache__' -prune -exec rm -rf {} +
 
 FROM python:${PYTHON}
 LABEL org.opencontainers.image.title="The Machine" \

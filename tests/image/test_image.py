@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -82,6 +83,9 @@ def image():
         for command in instructions(BUILD, "RUN"):
             if command.startswith("uv "):
                 subprocess.run([uv, *command.split()[1:]], cwd=source, env=environ, check=True)
+            elif command.startswith("find "):
+                here = command.replace("/opt/machine", str(target))
+                subprocess.run(shlex.split(here), check=True)
         shutil.rmtree(source)
         kept = folder / "kept"
         shutil.copytree(target, kept, symlinks=True)

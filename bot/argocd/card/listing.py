@@ -27,6 +27,8 @@ from bot.chat.rendered import Rendered, TextFile
 from bot.chat.text import code, cut, escape, timestamp
 from bot.kube.model import ObjectKey
 
+_DEEPEST_LISTED: Final = 20
+"""Levels of a tree that are told apart by their indent in the attached list."""
 _NAME: Final = 60
 _MOST_ABOVE: Final = 5
 _DEEPEST: Final = 4
@@ -196,5 +198,5 @@ def _as_text(branches: Iterable[Branch]) -> bytes:
     for branch in branches:
         found = branch.application
         state = f"{found.health.value}, {found.sync.value}" if found else "missing"
-        lines.append(f"{'  ' * branch.depth}wave {branch.wave} {branch.key} {state}")
+        lines.append(f"{'  ' * min(branch.depth, _DEEPEST_LISTED)}wave {branch.wave} {branch.key} {state}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")
