@@ -1,7 +1,6 @@
 """`machine run`: the bot itself, until SIGTERM or SIGINT; SIGHUP reloads the configuration."""
 
 import asyncio
-import gc
 import os
 import signal
 from argparse import ArgumentParser, Namespace
@@ -10,6 +9,7 @@ from prometheus_client import PlatformCollector, ProcessCollector
 
 from bot.app import App
 from bot.cli.configuration import add_config_argument, load_configuration
+from bot.core.garbage import collect_rarely
 from bot.settings.load import default_file
 from bot.telemetry.exporting import exporting
 from bot.telemetry.logs import configure_logging
@@ -28,8 +28,8 @@ def run(arguments: Namespace) -> int:
     configure_logging(log.level, json=log.format == "json", trace_key=log.trace_key)
     ProcessCollector(registry=REGISTRY)
     PlatformCollector(registry=REGISTRY)
-    # What was imported stays for good: not looking at it again halves the longest collections.
-    gc.freeze()
+    # What was imported stays for good.
+    collect_rarely()
     with exporting(os.environ):
         asyncio.run(_run(App(loaded, arguments.config or default_file(os.environ), os.environ)))
     return 0
