@@ -1,5 +1,7 @@
 """The client adds what answers, tells Discord its commands when they change, and leaves no error unanswered."""
 
+import asyncio
+
 import discord
 import pytest
 import structlog
@@ -7,13 +9,14 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.chat.client import ForgetfulMemory, MachineBot
+from bot.chat.messages import DiscordMessages
 from bot.chat.replies import defer, offered, reply
 from bot.chat.wire import redirect
-from bot.core.errors import InvalidError, NotAllowedError
+from bot.core.errors import InvalidError, LostLeadershipError, NotAllowedError
 from tests.simulators.discord.faults import invalid_form, missing_access, server_error
 from tests.simulators.discord.redirect import redirected
 from tests.simulators.discord.server import DiscordServer
-from tests.support.chat import GUILD_ID, a_bot
+from tests.support.chat import GUILD_ID, a_bot, a_card
 
 SYNC = "/applications/*/guilds/*/commands"
 
@@ -186,3 +189,44 @@ async def test_a_simulator_on_loopback_may_take_discords_place(server):
     finally:
         redirect()
     assert server.requests_to("GET", "/users/@me")
+
+
+# Who does not lead any more.
+
+
+def raise_lost():
+    raise LostLeadershipError("another process leads now")
+
+
+async def test_a_former_leader_sends_nothing(server):
+    leads = True
+    channel = server.add_channel("alerts")
+
+    async with a_bot(may_act=lambda: None if leads else raise_lost()) as bot:
+        await bot.login(server.token)
+        messages, asked = DiscordMessages(lambda: bot), len(server.requests)
+        leads = False
+        with pytest.raises(LostLeadershipError):
+            await messages.create(channel.id, a_card(), nonce="1")
+        with pytest.raises(LostLeadershipError):
+            await messages.edit(channel.id, 1, a_card())
+        assert len(server.requests) == asked
+
+
+async def test_a_former_leader_leaves_a_click_to_the_one_who_leads(server):
+    leads = True
+    async with with_alerts(may_act=lambda: None if leads else raise_lost()) as bot:
+        await bot.login(server.token)
+        connected = asyncio.create_task(bot.connect())
+        await server.wait_ready()
+        ada, channel = server.add_member("ada"), server.add_channel("alerts")
+        leads = False
+        with structlog.testing.capture_logs() as logs, pytest.raises(TimeoutError):
+            await server.slash(
+                "alerts", "ack", user=ada, channel=channel, options={"incident": "1"}, timeout=0.5
+            )
+        assert "interaction_left_to_the_leader" in [entry["event"] for entry in logs]
+        assert [entry for entry in logs if entry["log_level"] == "error"] == []
+        leads = True
+        await bot.close()
+        await asyncio.wait([connected])

@@ -30,6 +30,7 @@ def a_bot(
     make_cogs: Callable[[MachineBot], Iterable[commands.Cog]] = lambda _bot: (),
     remember: CommandMemory | None = None,
     pacing: Pacing | None = None,
+    may_act: Callable[[], None] = lambda: None,
 ) -> FastBot:
     return FastBot(
         guild_id=guild_id,
@@ -37,6 +38,7 @@ def a_bot(
         make_cogs=make_cogs,
         remember=remember or ForgetfulMemory(),
         pacing=pacing or Pacing(time.monotonic),
+        may_act=may_act,
         guild_ready_timeout=0.05,
         heartbeat_timeout=2,
     )

@@ -7,6 +7,7 @@ Grafana (`/api/alertmanager/grafana`).
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
 
@@ -32,6 +33,7 @@ from bot.core.clock import Clock
 from bot.core.errors import (
     BrokenError,
     InvalidError,
+    LostLeadershipError,
     MachineError,
     NotFoundError,
     UnavailableError,
@@ -84,7 +86,7 @@ class AlertmanagerCluster:
     async def look(self) -> Snapshot | Unreachable:
         """Return what its peers list now; a failure is a value here, for it decides something too."""
         taken_at = self._clock.now()
-        seen = await asyncio.gather(*(_outcome(peer.look()) for peer in self._peers))
+        seen = await asyncio.gather(*(_outcome(peer.look) for peer in self._peers))
         views = tuple(view for view in seen if isinstance(view, PeerView))
         if views:
             return Snapshot(taken_at=taken_at, views=views, missing=len(seen) - len(views))
@@ -94,7 +96,7 @@ class AlertmanagerCluster:
 
     async def look_at_groups(self, snapshot: Snapshot) -> Snapshot:
         """Add how the alerts are grouped; a snapshot stays as it is where a peer has stopped answering."""
-        seen = await asyncio.gather(*(_outcome(peer.list_groups()) for peer in self._peers))
+        seen = await asyncio.gather(*(_outcome(peer.list_groups) for peer in self._peers))
         found = [groups for groups in seen if isinstance(groups, tuple)]
         if len(found) < len(snapshot.views):
             return snapshot
@@ -108,7 +110,7 @@ class AlertmanagerCluster:
             UnavailableError: None of the peers answers.
             BrokenError: None does as it should.
         """
-        seen = await asyncio.gather(*(_outcome(peer.list_alerts(matchers)) for peer in self._peers))
+        seen = await asyncio.gather(*(_outcome(partial(peer.list_alerts, matchers)) for peer in self._peers))
         found = [alerts for alerts in seen if isinstance(alerts, tuple)]
         if not found:
             raise next(failure for failure in seen if isinstance(failure, MachineError))
@@ -295,9 +297,11 @@ class _Peer:
         raise BrokenError(f"Alertmanager {name} answers {status}: its address or path is wrong.")
 
 
-async def _outcome(work: Awaitable[T]) -> T | MachineError:
+async def _outcome(ask: Callable[[], Awaitable[T]]) -> T | MachineError:
     try:
-        return await work
+        return await ask()
+    except LostLeadershipError:
+        raise
     except MachineError as error:
         return error
 
