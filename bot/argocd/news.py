@@ -41,8 +41,8 @@ from bot.cards.store import Cards
 from bot.chat.rendered import Rendered
 from bot.core.actor import THE_MACHINE
 from bot.core.clock import Clock
-from bot.core.errors import NotFoundError
-from bot.core.loops import AT_ONCE
+from bot.core.errors import MachineError, NotFoundError
+from bot.core.loops import AT_ONCE, survive
 from bot.database.engine import Database, Transaction
 from bot.journal.model import Entry, Outcome
 from bot.journal.service import Journal
@@ -57,7 +57,9 @@ CARD: Final = "argocd-news"
 SYNCED: Final = "argocd:synced"
 """What the journal calls a sync that was not ours."""
 
+_NAME: Final = "argocd-news"
 _AT_A_TIME: Final = 100
+_AGAIN_AFTER_BUG: Final = timedelta(minutes=5)
 _LONGEST_REASON: Final = 300
 _FIRST: Final = (News.SYNC_FAILED, News.DEGRADED, News.ERROR, News.DRIFTED, News.DEPLOYED)
 """By which of several a story is routed."""
@@ -96,6 +98,7 @@ class NewsDesk:
         self._policy = policy
         self._changed: dict[ObjectKey, None] = {}
         self._new: set[ObjectKey] = set()
+        self._first: dict[ObjectKey, Application] = {}
         self._since: dict[tuple[ObjectKey, News], datetime] = {}
         self._due: dict[ObjectKey, datetime] = {}
         self._is_prepared = False
@@ -108,6 +111,9 @@ class NewsDesk:
     def _change(self, key: ObjectKey, old: Application | None, new: Application | None) -> None:
         if old is None and new is not None and self._argo.applications.has_synced:
             self._new.add(key)
+        if old is not None and (key in self._changed or not self._is_prepared):
+            # What changes before anybody looked at it is compared with what the watch gave first.
+            self._first.setdefault(key, old)
         self._changed[key] = None
         if self._argo.applications.has_synced:
             self.wake()
@@ -136,12 +142,29 @@ class NewsDesk:
         if not keys:
             return
         try:
-            async with self._database.transaction() as tx:
-                await self._look_at(tx, keys)
-        except BaseException:
+            bug = await survive(self._look_together(keys), name=_NAME, but=(MachineError,))
+            if bug is not None:
+                await self._look_one_by_one(keys)
+        except MachineError:
             self._changed |= dict.fromkeys(keys)
             self._new |= {key for key, is_new in keys.items() if is_new}
             raise
+        for key in keys:
+            self._first.pop(key, None)
+
+    async def _look_together(self, keys: Mapping[ObjectKey, bool]) -> None:
+        async with self._database.transaction() as tx:
+            await self._look_at(tx, keys)
+
+    async def _look_one_by_one(self, keys: Mapping[ObjectKey, bool]) -> None:
+        """Keep a bug that one Application brings to light from holding up the news of its neighbours."""
+        for key, is_new in keys.items():
+            bug = await survive(
+                self._look_together({key: is_new}), name=_NAME, but=(MachineError,), application=str(key)
+            )
+            if bug is not None:
+                self._new |= {key} if is_new else set()
+                self._due[key] = self._clock.now() + _AGAIN_AFTER_BUG
 
     async def get(self, number: int) -> Episode:
         """Return a story.
@@ -174,6 +197,9 @@ class NewsDesk:
         for key, is_new in keys.items():
             application, seen = self._argo.applications.find(key), known.get(key)
             if application is not None:
+                first = self._first.get(key)
+                if seen is None and first is not None and not is_new:
+                    seen = await self._look(tx, _Look(key, first, None, is_new))
                 await self._look(tx, _Look(key, application, seen, is_new))
             elif seen is not None:
                 await self._part(tx, key, seen)
@@ -189,7 +215,7 @@ class NewsDesk:
         self._due.pop(key, None)
         self._forget(key, ())
 
-    async def _look(self, tx: Transaction, look: _Look) -> None:
+    async def _look(self, tx: Transaction, look: _Look) -> Seen:
         application, before = look.application, look.seen or Seen()
         is_first = look.seen is None and not look.is_new
         sync = finished_sync(application)
@@ -217,6 +243,7 @@ class NewsDesk:
                 finished_at=sync.finished_at if sync is not None else None,
                 is_known=look.seen is not None,
             )
+        return after
 
     def _is_noted(self, sync: SyncSummary, *, is_first: bool) -> bool:
         """Tell whether a sync is to be noted: of what is met for the first time only what is surely new."""

@@ -9,7 +9,7 @@ from bot.argocd.news import CARD, NewsDesk
 from bot.argocd.settings import ArgoSettings, compile_news
 from bot.cards.store import find_card
 from bot.core.loops import AT_ONCE
-from bot.core.matchers import parse_matchers
+from bot.core.matchers import Matcher, MatchOp, parse_matchers
 from bot.database.engine import Database
 from bot.demo.cluster.repositories import Piece
 from bot.journal.model import Outcome
@@ -325,6 +325,40 @@ async def test_what_cannot_be_written_down_now_is_written_later(stage, room, dat
     room.news._database = working
     await room.look()
     assert await room.notes() == [("carol", "done", "argocd/shop")]
+
+
+async def test_what_happens_before_the_first_look_is_news(stage, newsdesk):
+    await stage.deployed()
+    await newsdesk.catch_up()
+    room = Newsroom(newsdesk)
+    stage.commit(WEB, Piece(kind="ConfigMap", name="config", content="2", refused="quota exceeded"))
+    stage.sync_by("carol")
+    await stage.step(5)
+    await room.look()
+    assert await room.notes() == [("carol", "failed", "argocd/shop")]
+    assert (await room.story()).wrong == {News.SYNC_FAILED}
+
+
+async def test_a_bug_about_one_application_holds_up_no_other(stage, room):
+    class Bewildered(Matcher):
+        def matches(self, labels):
+            assert labels["app"] != "one", "nobody foresaw this"
+            return True
+
+    await stage.deployed(name="one")
+    await stage.deployed(name="two")
+    await room.began()
+    room.policy = NewsPolicy(routes=(Route(matchers=(Bewildered("app", MatchOp.EQUAL, ""),), channel_id=7),))
+    for name in ("one", "two"):
+        stage.commit(NEWER, CONFIG, app=name)
+        stage.sync_by("carol", name=name)
+    await room.look(6)
+    assert await room.notes() == [("carol", "done", "argocd/two")]
+    # It is tried again by itself, and nothing of it is lost.
+    room.policy = EVERYTHING
+    room.desk.clock.advance(timedelta(minutes=6))
+    await room.look()
+    assert await room.notes() == [("carol", "done", "argocd/two"), ("carol", "done", "argocd/one")]
 
 
 def test_news_go_to_the_usual_channel_unless_routes_say_otherwise():
