@@ -23,6 +23,7 @@ HEAVY = {
     "kubernetes.aio.client.api.core_v1_api": "100 MB for a few requests",
     "kubernetes.client": "the synchronous half",
     "matplotlib": "only where a graph is drawn",
+    "mcstatus": "only for servers of Minecraft that need it",
     "mypy": "the project's",
     "numpy": "only where a graph is drawn",
     "playwright": "the tests'",

@@ -1,9 +1,10 @@
 """Asking a server for its status: once, with a hard deadline, and believing nothing of what comes back.
 
 mcstatus looks up SRV records and speaks with Bedrock servers and with Java servers
-from before 1.7. The status of today's Java servers is asked here: mcstatus reads
-as many bytes as a peer cares to announce, waits for each of them anew, and reads
-nested descriptions without bounds, so that one hostile server could take all memory.
+from before 1.7 (`bot.minecraft.mcstatus`). The status of today's Java servers is asked
+here: mcstatus reads as many bytes as a peer cares to announce, waits for each of them
+anew, and reads nested descriptions without bounds, so that one hostile server could
+take all memory.
 """
 
 import asyncio
@@ -17,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from dns.exception import DNSException
-from mcstatus import BedrockServer, JavaServer, LegacyServer
-
-from bot.minecraft.answers import read_java, read_other
+from bot.minecraft.answers import read_java
 from bot.minecraft.model import Address, Answer, Edition, Outcome, Server, Trouble, judge
+
+if TYPE_CHECKING:
+    from bot.minecraft.mcstatus import Mcstatus
 
 MOST_BYTES: Final = 131_068 + 8
 """The longest text of Minecraft's protocol, with what stands before it; icons are in it."""
@@ -73,11 +74,30 @@ class _Attempt:
         return timedelta(seconds=time.perf_counter() - self.started)
 
 
+class _Library:
+    """mcstatus, loaded when it is first needed: 8 MB and 0.1 s that servers named by numbers do without."""
+
+    def __init__(self) -> None:
+        self._loaded: Mcstatus | None = None
+
+    async def get(self) -> "Mcstatus":
+        if self._loaded is None:
+            self._loaded = await asyncio.to_thread(_load)
+        return self._loaded
+
+
+def _load() -> "Mcstatus":
+    from bot.minecraft.mcstatus import Mcstatus  # noqa: PLC0415 (see `_Library`)
+
+    return Mcstatus()
+
+
 class Names:
     """Where names lead: looked up in threads of its own, so that a slow resolver holds up nobody else."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Take the clock that says when to look again."""
+        self.library = _Library()
         self._monotonic = monotonic
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="minecraft-names")
         self._found: dict[tuple[Address, Edition], tuple[float, tuple[Address, ...]]] = {}
@@ -107,11 +127,9 @@ class Names:
         if edition is Edition.BEDROCK or address.port is not None or _is_ip(address.host):
             return address
         try:
-            found = await JavaServer.async_lookup(address.host)
-        except (DNSException, *_NONSENSE, OSError):
-            # A resolver that cannot say so may still know the host.
+            return await (await self.library.get()).follow(address)
+        except (OSError, *_NONSENSE):
             return address
-        return Address(found.address.host, found.address.port)
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         def look_up() -> list[Any]:
@@ -127,6 +145,7 @@ class Pinger:
     def __init__(self, names: Names | None = None) -> None:
         """Take what looks names up."""
         self._names = names or Names()
+        self._library = self._names.library
 
     def close(self) -> None:
         """Let everything go."""
@@ -148,14 +167,14 @@ class Pinger:
     async def _ask(self, server: Server, attempt: _Attempt) -> Answer:
         named, *addresses = await self._names.find(server.address, server.edition)
         if server.edition is Edition.BEDROCK:
-            return await _ask_bedrock(addresses[0])
+            return await (await self._library.get()).ask_bedrock(addresses[0])
         try:
             return await _ask_java(named, addresses, attempt)
         except _NoAnswerError as none:
             if none.trouble not in {Trouble.CLOSED, Trouble.GARBAGE}:
                 raise
             try:
-                return await _ask_legacy(addresses[0])
+                return await (await self._library.get()).ask_legacy(addresses[0])
             except (OSError, *_NONSENSE):
                 raise none from None
 
@@ -258,33 +277,6 @@ def _handshake(named: Address) -> bytes:
         )
     )
     return _varint(len(packet)) + packet
-
-
-async def _ask_legacy(address: Address) -> Answer:
-    status = await LegacyServer(address.host, address.port).async_status(tries=1)
-    return read_other(
-        online=status.players.online,
-        most=status.players.max,
-        version=status.version.name,
-        # What came before 1.4 does not say its protocol.
-        protocol=status.version.protocol,
-        motd=status.motd.raw,
-        latency=timedelta(milliseconds=status.latency),
-    )
-
-
-async def _ask_bedrock(address: Address) -> Answer:
-    status = await BedrockServer(address.host, address.port).async_status(tries=1)
-    return read_other(
-        online=status.players.online,
-        most=status.players.max,
-        version=status.version.name,
-        protocol=status.version.protocol,
-        motd=status.motd.raw,
-        latency=timedelta(milliseconds=status.latency),
-        brand=" · ".join(filter(None, (status.map_name, status.gamemode))),
-        bedrock=True,
-    )
 
 
 def _is_ip(host: str) -> bool:
