@@ -155,7 +155,7 @@ async def _forget_operations(tx: Transaction, *, ended_before: datetime) -> int:
 
 async def _forget_stories(tx: Transaction, *, closed_before: datetime) -> int:
     """Forget what was told of Applications, with the cards."""
-    numbers = await argocd_store.purge_episodes(tx, closed_before=closed_before, limit=_BATCH)
+    numbers = await argocd_store.purge_stories(tx, closed_before=closed_before, limit=_BATCH)
     await cards_store.forget(tx, STORY, [str(number) for number in numbers])
     return len(numbers)
 

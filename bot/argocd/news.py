@@ -16,13 +16,15 @@ from bot.argocd import store
 from bot.argocd.card.stories import render_story
 from bot.argocd.changes import Initiator, initiator_of
 from bot.argocd.cluster import ArgoCluster
-from bot.argocd.episodes import (
+from bot.argocd.links import Links
+from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncSummary
+from bot.argocd.stories import (
     REOPENS_WITHIN,
-    Episode,
     Happening,
     News,
     NewsPolicy,
     Seen,
+    Story,
     channel_for,
     deployed_name,
     facts_of,
@@ -35,8 +37,6 @@ from bot.argocd.episodes import (
     words_about,
     wrong_with,
 )
-from bot.argocd.links import Links
-from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncSummary
 from bot.cards.store import Cards
 from bot.chat.rendered import Rendered
 from bot.core.actor import THE_MACHINE
@@ -166,14 +166,14 @@ class NewsDesk:
                 self._new |= {key} if is_new else set()
                 self._due[key] = self._clock.now() + _AGAIN_AFTER_BUG
 
-    async def get(self, number: int) -> Episode:
+    async def get(self, number: int) -> Story:
         """Return a story.
 
         Raises:
             NotFoundError: It is no longer kept.
         """
         async with self._database.reading() as tx:
-            found = await store.find_episode(tx, number)
+            found = await store.find_story(tx, number)
         if found is None:
             raise NotFoundError("This is no longer kept.")
         return found
@@ -206,10 +206,10 @@ class NewsDesk:
 
     async def _part(self, tx: Transaction, key: ObjectKey, seen: Seen) -> None:
         """End what is told of an Application that is gone."""
-        episode = await self._find(tx, seen.episode)
-        if episode is not None:
+        story = await self._find(tx, seen.story)
+        if story is not None:
             now = self._clock.now()
-            gone = go_on(episode, [Happening(news=News.DELETED, at=now)])
+            gone = go_on(story, [Happening(news=News.DELETED, at=now)])
             await self._save(tx, replace(gone, closed_at=now, wrong=frozenset()))
         await store.forget_seen(tx, key)
         self._due.pop(key, None)
@@ -229,7 +229,7 @@ class NewsDesk:
             # It is in the history before the sync that brought it is over.
             deployed=_deployed(application, before),
             told=now_told,
-            episode=before.episode,
+            story=before.story,
         )
         fresh = set() if is_first else set(now_told - before.told)
         if not is_first and self._is_deployment(application, before, after):
@@ -314,48 +314,48 @@ class NewsDesk:
         wrong: frozenset[News],
     ) -> Seen:
         """Go on with the story of an Application, or begin one; return what is remembered then."""
-        episode = await self._find(tx, seen.episode)
-        if episode is None and not fresh:
-            return replace(seen, episode=None)
-        is_begun = episode is None
-        if episode is None:
-            episode = await self._begin(tx, application, fresh)
-        if episode is None:
-            return replace(seen, episode=None)
+        story = await self._find(tx, seen.story)
+        if story is None and not fresh:
+            return replace(seen, story=None)
+        is_begun = story is None
+        if story is None:
+            story = await self._begin(tx, application, fresh)
+        if story is None:
+            return replace(seen, story=None)
         now = self._clock.now()
         happened = [
             Happening(news=each, at=now, words=words_about(each, application)[:_LONGEST_REASON])
             for each in _FIRST
             if each in fresh
         ]
-        told = replace(go_on(episode, happened), wrong=seen.told, facts=facts_of(application))
+        told = replace(go_on(story, happened), wrong=seen.told, facts=facts_of(application))
         if _is_well(application) and not wrong:
             well = (
                 [Happening(news=News.WELL, at=now)] if told.happenings[-1].news is not News.DEPLOYED else []
             )
             told = replace(go_on(told, well), closed_at=now)
-        if is_begun or told != episode:
+        if is_begun or told != story:
             await self._save(tx, told)
-        return replace(seen, episode=told.id if told.closed_at is None else None)
+        return replace(seen, story=told.id if told.closed_at is None else None)
 
-    async def _begin(self, tx: Transaction, application: Application, fresh: set[News]) -> Episode | None:
+    async def _begin(self, tx: Transaction, application: Application, fresh: set[News]) -> Story | None:
         first = next(each for each in _FIRST if each in fresh)
         channel = channel_for(self._policy().routes, labels_of(application, first))
         if channel is None:
             return None
         now, key = self._clock.now(), application.key
-        last = await store.find_last_episode(tx, key, channel)
+        last = await store.find_last_story(tx, key, channel)
         if last is not None and (last.closed_at is None or now - last.closed_at < REOPENS_WITHIN):
             return replace(last, closed_at=None)
-        return await store.insert_episode(tx, key=key, channel_id=channel, opened_at=now)
+        return await store.insert_story(tx, key=key, channel_id=channel, opened_at=now)
 
-    async def _find(self, tx: Transaction, number: int | None) -> Episode | None:
-        return await store.find_episode(tx, number) if number is not None else None
+    async def _find(self, tx: Transaction, number: int | None) -> Story | None:
+        return await store.find_story(tx, number) if number is not None else None
 
-    async def _save(self, tx: Transaction, episode: Episode) -> None:
-        await store.save_episode(tx, episode)
-        await self._cards.want(tx, CARD, str(episode.id), episode.channel_id)
-        log.info("argocd_news_told", app=str(episode.key), wrong=sorted(each.value for each in episode.wrong))
+    async def _save(self, tx: Transaction, story: Story) -> None:
+        await store.save_story(tx, story)
+        await self._cards.want(tx, CARD, str(story.id), story.channel_id)
+        log.info("argocd_news_told", app=str(story.key), wrong=sorted(each.value for each in story.wrong))
 
 
 class NewsCards:
@@ -370,10 +370,10 @@ class NewsCards:
         """Render the story of this number."""
         del channel_id
         async with self._database.reading() as tx:
-            episode = await store.find_episode(tx, int(key))
-        if episode is None:
+            story = await store.find_story(tx, int(key))
+        if story is None:
             return None
-        return render_story(episode, url=await self._links.to_application(episode.key))
+        return render_story(story, url=await self._links.to_application(story.key))
 
 
 def _deployed(application: Application, before: Seen) -> str:

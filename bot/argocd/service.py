@@ -191,10 +191,10 @@ class ArgoCd:
             NotFoundError: The story is no longer kept, or the Application is gone.
         """
         async with self._database.reading() as tx:
-            episode = await store.find_episode(tx, number)
-        if episode is None:
+            story = await store.find_story(tx, number)
+        if story is None:
             raise NotFoundError("This is no longer kept.")
-        return await self.status(str(episode.key), by=by)
+        return await self.status(str(story.key), by=by)
 
     async def tree(self, name: str, *, by: Actor) -> Grown:
         """Return an Application with all that it applies, by wave."""

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from bot.argocd.episodes import NewsPolicy, Route
+from bot.argocd.stories import NewsPolicy, Route
 from bot.configurable import Duration, FileTwin, HttpUrl, MatcherText, NeedsRestart, Secret, Section
 from bot.core.matchers import parse_matchers
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Index, Row, Table, Text, func, select, tuple_, update
 
-from bot.argocd.episodes import Episode, Happening, News, Seen
+from bot.argocd.stories import Happening, News, Seen, Story
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, Json, UtcDateTime, metadata
 from bot.kube.model import ObjectKey
@@ -22,7 +22,7 @@ seen = Table(
     Column("told", Json, nullable=False),
     Column("episode", BigId),
 )
-episode = Table(
+story = Table(
     "argocd_episode",
     metadata,
     Column("id", BigId, primary_key=True, autoincrement=True),
@@ -64,7 +64,7 @@ async def save_seen(
         "finished_at": finished_at,
         "deployed": what.deployed,
         "told": sorted(each.value for each in what.told),
-        "episode": what.episode,
+        "episode": what.story,
     }
     if is_known:
         which = (seen.c.namespace == key.namespace, seen.c.name == key.name)
@@ -78,7 +78,7 @@ async def forget_seen(tx: Transaction, key: ObjectKey) -> None:
     await tx.execute(seen.delete().where(seen.c.namespace == key.namespace, seen.c.name == key.name))
 
 
-async def insert_episode(tx: Transaction, *, key: ObjectKey, channel_id: int, opened_at: datetime) -> Episode:
+async def insert_story(tx: Transaction, *, key: ObjectKey, channel_id: int, opened_at: datetime) -> Story:
     """Begin a story."""
     values = {
         "namespace": key.namespace,
@@ -87,45 +87,45 @@ async def insert_episode(tx: Transaction, *, key: ObjectKey, channel_id: int, op
         "opened_at": opened_at,
         "body": {},
     }
-    number = (await tx.execute(episode.insert().values(values).returning(episode.c.id))).scalar_one()
-    return Episode(id=int(number), key=key, channel_id=channel_id, opened_at=opened_at)
+    number = (await tx.execute(story.insert().values(values).returning(story.c.id))).scalar_one()
+    return Story(id=int(number), key=key, channel_id=channel_id, opened_at=opened_at)
 
 
-async def save_episode(tx: Transaction, what: Episode) -> None:
+async def save_story(tx: Transaction, what: Story) -> None:
     """Save a story in place of what was kept of it."""
     values = {"closed_at": what.closed_at, "body": _body(what)}
-    await tx.execute(update(episode).where(episode.c.id == what.id).values(values))
+    await tx.execute(update(story).where(story.c.id == what.id).values(values))
 
 
-async def find_episode(tx: Transaction, number: int) -> Episode | None:
+async def find_story(tx: Transaction, number: int) -> Story | None:
     """Return a story."""
-    row = (await tx.execute(select(episode).where(episode.c.id == number))).first()
-    return _episode(row) if row is not None else None
+    row = (await tx.execute(select(story).where(story.c.id == number))).first()
+    return _story(row) if row is not None else None
 
 
-async def find_last_episode(tx: Transaction, key: ObjectKey, channel_id: int) -> Episode | None:
+async def find_last_story(tx: Transaction, key: ObjectKey, channel_id: int) -> Story | None:
     """Return the newest story of an Application in a channel."""
     wanted = (
-        select(episode)
+        select(story)
         .where(
-            episode.c.namespace == key.namespace,
-            episode.c.name == key.name,
-            episode.c.channel_id == channel_id,
+            story.c.namespace == key.namespace,
+            story.c.name == key.name,
+            story.c.channel_id == channel_id,
         )
-        .order_by(episode.c.id.desc())
+        .order_by(story.c.id.desc())
         .limit(1)
     )
     row = (await tx.execute(wanted)).first()
-    return _episode(row) if row is not None else None
+    return _story(row) if row is not None else None
 
 
-async def purge_episodes(tx: Transaction, *, closed_before: datetime, limit: int) -> list[int]:
+async def purge_stories(tx: Transaction, *, closed_before: datetime, limit: int) -> list[int]:
     """Forget stories that ended long ago; return their numbers, for their cards."""
-    old = select(episode.c.id).where(episode.c.closed_at < closed_before)
-    rows = await tx.execute(old.order_by(episode.c.closed_at).limit(limit))
+    old = select(story.c.id).where(story.c.closed_at < closed_before)
+    rows = await tx.execute(old.order_by(story.c.closed_at).limit(limit))
     numbers = [int(row.id) for row in rows]
     if numbers:
-        await tx.execute(episode.delete().where(episode.c.id.in_(numbers)))
+        await tx.execute(story.delete().where(story.c.id.in_(numbers)))
     return numbers
 
 
@@ -135,11 +135,11 @@ def _seen(row: Row[Any]) -> Seen:
         sync=row.sync,
         deployed=row.deployed,
         told=frozenset(News(each) for each in row.told if each in known),
-        episode=row.episode,
+        story=row.episode,
     )
 
 
-def _body(what: Episode) -> dict[str, Any]:
+def _body(what: Story) -> dict[str, Any]:
     return {
         "happenings": [
             {"news": each.news.value, "at": each.at.isoformat(), "words": each.words}
@@ -150,9 +150,9 @@ def _body(what: Episode) -> dict[str, Any]:
     }
 
 
-def _episode(row: Row[Any]) -> Episode:
+def _story(row: Row[Any]) -> Story:
     body: Mapping[str, Any] = row.body
-    return Episode(
+    return Story(
         id=int(row.id),
         key=ObjectKey(row.namespace, row.name),
         channel_id=int(row.channel_id),

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.argocd.episodes import News, NewsPolicy, Route
 from bot.argocd.news import CARD, NewsDesk
 from bot.argocd.settings import ArgoSettings, compile_news
+from bot.argocd.stories import News, NewsPolicy, Route
 from bot.cards.store import find_card
 from bot.core.loops import AT_ONCE
 from bot.core.matchers import Matcher, MatchOp, parse_matchers

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.argocd.card.stories import render_story
-from bot.argocd.episodes import Episode, Happening, News
+from bot.argocd.stories import Happening, News, Story
 from bot.chat import layout
 from bot.kube.model import ObjectKey
 from tests.support.clock import NOON
 
 
 def a_story(*news, closed=None, facts=None, wrong=None, key=None):
-    return Episode(
+    return Story(
         id=7,
         key=key or ObjectKey("argocd", "shop"),
         channel_id=1,

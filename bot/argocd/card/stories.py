@@ -16,7 +16,7 @@ from bot.argocd.card.parts import (
     subtext,
     text_if,
 )
-from bot.argocd.episodes import Episode, Happening, News
+from bot.argocd.stories import Happening, News, Story
 from bot.chat import layout
 from bot.chat.action import ActionButton, button, custom_id
 from bot.chat.rendered import Rendered
@@ -53,29 +53,29 @@ _COLOURS: Final = {
 }
 
 
-def render_story(episode: Episode, *, url: str | None = None) -> Rendered:
+def render_story(story: Story, *, url: str | None = None) -> Rendered:
     """Render a story: what is wrong now, what happened, and what can be done; one that is over is short."""
-    head, colour = _head(episode)
-    is_open = episode.closed_at is None
+    head, colour = _head(story)
+    is_open = story.closed_at is None
     view = layout.view(
         layout.container(
-            layout.text(f"### {head} · {short_name(episode.key)}", subtext(_facts(episode))),
+            layout.text(f"### {head} · {short_name(story.key)}", subtext(_facts(story))),
             layout.gap(),
-            *text_if(*(_wrong_lines(episode) if is_open else ())),
-            *text_if(*_happenings(episode)),
+            *text_if(*(_wrong_lines(story) if is_open else ())),
+            *text_if(*_happenings(story)),
             *text_if(opening(url)),
-            layout.row(*_buttons(episode)),
+            layout.row(*_buttons(story)),
             colour=colour,
         )
     )
-    return Rendered(view=view, marker=custom_id(STORY, str(episode.id)), silent=True)
+    return Rendered(view=view, marker=custom_id(STORY, str(story.id)), silent=True)
 
 
-def _head(episode: Episode) -> tuple[str, discord.Colour]:
-    if episode.closed_at is None:
-        worst = next((each for each in _HEADS if each in episode.wrong), News.DEPLOYED)
+def _head(story: Story) -> tuple[str, discord.Colour]:
+    if story.closed_at is None:
+        worst = next((each for each in _HEADS if each in story.wrong), News.DEPLOYED)
         return _HEADS[worst], _COLOURS[worst]
-    last = episode.happenings[-1].news if episode.happenings else News.WELL
+    last = story.happenings[-1].news if story.happenings else News.WELL
     match last:
         case News.DELETED:
             return "DELETED", layout.QUIET
@@ -85,33 +85,33 @@ def _head(episode: Episode) -> tuple[str, discord.Colour]:
             return "WELL AGAIN", layout.GOOD
 
 
-def _facts(episode: Episode) -> Iterator[str]:
-    facts = episode.facts
-    if episode.closed_at is None:
-        yield f"since {timestamp(episode.opened_at)}"
+def _facts(story: Story) -> Iterator[str]:
+    facts = story.facts
+    if story.closed_at is None:
+        yield f"since {timestamp(story.opened_at)}"
     else:
-        lasted = spoken_duration(episode.closed_at - episode.opened_at)
-        yield f"{timestamp(episode.closed_at)}, after {lasted}"
+        lasted = spoken_duration(story.closed_at - story.opened_at)
+        yield f"{timestamp(story.closed_at)}, after {lasted}"
     yield f"{facts.get('health', '')} · {facts.get('sync', '')}".strip(" ·")
     yield f"project {escape(facts.get('project', ''))}"
-    yield escape(str(episode.key))
+    yield escape(str(story.key))
 
 
-def _wrong_lines(episode: Episode) -> Iterator[str]:
-    facts = episode.facts
-    if {News.SYNC_FAILED, News.ERROR} & episode.wrong and facts.get("message"):
+def _wrong_lines(story: Story) -> Iterator[str]:
+    facts = story.facts
+    if {News.SYNC_FAILED, News.ERROR} & story.wrong and facts.get("message"):
         yield f"> {message_of(facts['message'])}"
-        if News.SYNC_FAILED in episode.wrong and facts.get("by"):
+        if News.SYNC_FAILED in story.wrong and facts.get("by"):
             yield f"asked for by {code(facts['by'])}"
-    if News.DRIFTED in episode.wrong:
+    if News.DRIFTED in story.wrong:
         differ = escape(facts.get("differs", ""))
         yield f"{facts.get('out_of_sync', '0')} differ{f': {differ}' if differ else ''}"
     if facts.get("revision"):
         yield f"compared with {revisions_of([facts['revision']])}"
 
 
-def _happenings(episode: Episode) -> Iterator[str]:
-    for happening in episode.happenings[-_MOST_LINES:]:
+def _happenings(story: Story) -> Iterator[str]:
+    for happening in story.happenings[-_MOST_LINES:]:
         yield f"{timestamp(happening.at, 't')} {_said(happening)}"
 
 
@@ -122,10 +122,10 @@ def _said(happening: Happening) -> str:
     return f"{_SAID[happening.news]}{f': {words}' if words else ''}"
 
 
-def _buttons(episode: Episode) -> Iterator[ActionButton]:
-    yield button(STORY, str(episode.id), "Status")
-    key = key_of(episode.key)
-    if key is None or episode.closed_at is not None or News.DRIFTED not in episode.wrong:
+def _buttons(story: Story) -> Iterator[ActionButton]:
+    yield button(STORY, str(story.id), "Status")
+    key = key_of(story.key)
+    if key is None or story.closed_at is not None or News.DRIFTED not in story.wrong:
         return
     yield button(DIFF, key, "Diff")
     yield button(SYNC, key, "Sync…")

@@ -1,6 +1,6 @@
 """What about an Application is news, and how long it is one story. Pure.
 
-A story (an episode) begins when something about an Application is wrong for longer
+A story begins when something about an Application is wrong for longer
 than a moment, and ends when nothing is; whatever happens in between belongs to it.
 What was wrong already when the bot first saw the Application is no news.
 """
@@ -67,7 +67,7 @@ class Seen:
     """What ran."""
     told: frozenset[News] = frozenset()
     """What was wrong and is known to be: told, or there from the beginning."""
-    episode: int | None = None
+    story: int | None = None
     """The story that goes on."""
 
 
@@ -82,7 +82,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Episode:
+class Story:
     """A story about an Application: what its card shows."""
 
     id: int
@@ -215,6 +215,6 @@ def is_quiet_deployment(application: Application, policy: NewsPolicy) -> bool:
     return who is Initiator.OURS or (automatic and policy.quiet)
 
 
-def go_on(episode: Episode, happenings: Sequence[Happening]) -> Episode:
+def go_on(story: Story, happenings: Sequence[Happening]) -> Story:
     """Return a story with what happened since."""
-    return replace(episode, happenings=(*episode.happenings, *happenings)[-_MOST_HAPPENINGS:])
+    return replace(story, happenings=(*story.happenings, *happenings)[-_MOST_HAPPENINGS:])
