@@ -1,6 +1,6 @@
 """The schemas of custom resources, from their CustomResourceDefinitions: what is sent and stored must fit them.
 
-`MACHINE_TEST_CRDS` names the folder; CEL rules are not covered.
+`MACHINE_TEST_CRDS` names the folder, or several as PATH does; CEL rules are not covered.
 """
 
 import os
@@ -25,16 +25,17 @@ _DROPPED = {"description", "default", "nullable"}
 
 @cache
 def crd_schemas() -> "CrdSchemas | None":
-    """The schemas of the folder, or None where no folder is named."""
-    folder = os.environ.get(VARIABLE)
-    return CrdSchemas(Path(folder)) if folder else None
+    """The schemas of all folders, or None where no folder is named."""
+    folders = os.environ.get(VARIABLE)
+    return CrdSchemas(*map(Path, folders.split(os.pathsep))) if folders else None
 
 
 class CrdSchemas:
-    """Checks objects against the schemas of a folder; a kind without a schema fits always."""
+    """Checks objects against the schemas of folders; a kind without a schema fits always."""
 
-    def __init__(self, folder: Path) -> None:
-        definitions = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in folder.glob("*.yaml")]
+    def __init__(self, *folders: Path) -> None:
+        paths = [path for folder in folders for path in folder.glob("*.yaml")]
+        definitions = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in paths]
         self._schemas = {
             (definition["spec"]["group"], version["name"], definition["spec"]["names"]["kind"]): version[
                 "schema"
