@@ -59,8 +59,9 @@ class Recorded:
     """An entry in the journal."""
 
     id: int
-    """Its number among all entries; larger is later."""
+    """Its number among all entries; larger was written later."""
     at: datetime
+    """When it happened. What people do is written at that moment; what was only seen may be written later."""
     entry: Entry
     seq: int | None = None
     """Its number in the chain, from 1, without gaps; None for what the bot did by itself."""

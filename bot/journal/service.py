@@ -56,13 +56,20 @@ class Journal:
         finally:
             self._subscribers.remove(subscriber)
 
-    async def append(self, tx: Transaction, entry: Entry) -> Recorded:
+    async def append(self, tx: Transaction, entry: Entry, *, at: datetime | None = None) -> Recorded:
         """Record an entry in the transaction of the change itself, and tell the subscribers.
+
+        `at` is when it happened, of what was only seen later; it is never later than now,
+        whatever the clock of another system says. What people do has the time of its writing:
+        the chain stands for that.
 
         On PostgreSQL people's entries lock the chain's one head until the transaction ends:
         append after the rows of the change are locked, not before.
         """
-        at = self._clock.now()
+        if at is not None and is_chained(entry):
+            raise ValueError("what a person does is recorded when it is done")
+        now = self._clock.now()
+        at = now if at is None else min(at, now)
         kept = recordable(entry)
         head = link(await store.lock_head(tx), at, kept) if is_chained(kept) else None
         recorded = await store.insert_entry(tx, at, kept, head)
@@ -76,7 +83,7 @@ class Journal:
     async def list_entries(
         self, tx: Transaction, wanted: Filter = _ANYTHING, *, before: int | None = None, limit: int = 50
     ) -> list[Recorded]:
-        """Return the newest entries that match, newest first; `before` is the id to page on from."""
+        """Return the entries that match, what was written last first; `before` is the id to page on from."""
         return await store.list_entries(tx, wanted, before=before, limit=limit)
 
     async def count_entries(self, tx: Transaction, wanted: Filter = _ANYTHING) -> int:

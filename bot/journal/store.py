@@ -142,7 +142,7 @@ async def find_head(tx: Transaction) -> Head:
 
 
 async def list_entries(tx: Transaction, wanted: Filter, *, before: int | None, limit: int) -> list[Recorded]:
-    """Return the newest entries that match, newest first."""
+    """Return the entries that match, what was written last first."""
     statement = select(journal).where(*_conditions(wanted)).order_by(journal.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(journal.c.id < before)

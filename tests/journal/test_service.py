@@ -574,3 +574,32 @@ async def test_the_bot_is_named_as_itself(database, journal):
     async with database.reading() as tx:
         (recorded,) = await journal.list_entries(tx)
     assert recorded.entry.actor == THE_MACHINE
+
+
+async def test_what_was_only_seen_later_stands_where_it_happened(database, journal, clock):
+    async with database.transaction() as tx:
+        await journal.append(
+            tx, a_system_entry("argocd:synced", target="shop", namespace="shop", change=True)
+        )
+        clock.advance(timedelta(hours=3))
+        missed = a_system_entry("argocd:synced", target="web", namespace="shop", change=True)
+        recorded = await journal.append(tx, missed, at=NOON - timedelta(minutes=5))
+    assert recorded.at == NOON - timedelta(minutes=5)
+    assert await changed(database, journal, since=NOON - timedelta(hours=1)) == ["shop", "web"]
+    assert await changed(database, journal, namespaces=["shop"], since=NOON) == ["shop"]
+    assert await listed(database, journal, until=NOON) == ["web"]
+    async with database.transaction() as tx:
+        assert await journal.purge(tx, before=NOON) == 1
+    assert await listed(database, journal) == ["shop"]
+
+
+async def test_nothing_happened_later_than_now(database, journal):
+    async with database.transaction() as tx:
+        recorded = await journal.append(tx, a_system_entry(), at=NOON + timedelta(minutes=2))
+    assert recorded.at == NOON
+
+
+async def test_what_people_do_is_recorded_when_they_do_it(database, journal):
+    async with database.transaction() as tx:
+        with pytest.raises(ValueError, match="when it is done"):
+            await journal.append(tx, an_entry(), at=NOON - timedelta(minutes=2))
