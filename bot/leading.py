@@ -131,8 +131,7 @@ class Leading:
 
     def __init__(self, ground: Ground, database: Database) -> None:
         """Build it over the database of an epoch; nothing runs yet."""
-        self._ground = ground
-        self._database = database
+        self._ground, self._database = ground, database
         clock, settings, policy = ground.clock, ground.settings, ground.policy
         cards, journal, access = ground.cards, ground.journal, ground.access
         notices, troubles = ground.notices, ground.troubles
@@ -161,6 +160,7 @@ class Leading:
         self._session = aiohttp.ClientSession(
             trace_configs=[_only_while(database.check_lease), traced_requests()]
         )
+        self._kube = self._build_kube()
         self._platform = self._build_platform(operations)
         self._changes = ChangesHere(
             journal,
@@ -303,8 +303,8 @@ class Leading:
 
     async def run(self, finish: asyncio.Event, keep: Coroutine[Any, Any, None]) -> None:
         """Lead until told to finish; `keep` renews the right to. Raises `LostLeadershipError` in a group."""
-        journal, platform = self._ground.journal, self._platform or nullcontext()
-        async with self._session, platform, self._playground or nullcontext(), running([keep]) as kept:
+        journal, kube = self._ground.journal, self._kube or nullcontext()
+        async with self._session, kube, self._playground or nullcontext(), running([keep]) as kept:
             await self._alerts.load()
             work = [
                 *(loop.run() for loop in self._loops),
@@ -340,12 +340,19 @@ class Leading:
             *await self._digests.list_status(),
         ]
 
+    def _build_kube(self) -> Cluster | None:
+        kubernetes = self._ground.settings().kubernetes
+        if kubernetes is None:
+            return None
+        surroundings, may_act = Surroundings(self._ground.environ), self._database.check_lease
+        return Cluster(kubernetes, self._ground.clock, surroundings=surroundings, may_act=may_act)
+
     def _build_platform(self, operations: Operations) -> Platform | None:
         kubernetes = self._ground.settings().kubernetes
-        if kubernetes is None or kubernetes.argocd is None:
+        if self._kube is None or kubernetes is None or kubernetes.argocd is None:
             return None
         return Platform(
-            kubernetes,
+            self._kube,
             self._argocd,
             database=self._database,
             access=self._ground.access,
@@ -373,17 +380,8 @@ class Leading:
             operations=operations,
             client=lambda: self.chat.client,
             clock=ground.clock,
-            kube=self._minecraft_cluster(),
+            kube=self._kube,
             argocd_home=next(iter(self._argocd().namespaces), "argocd"),
-        )
-
-    def _minecraft_cluster(self) -> Cluster | None:
-        settings = self._ground.settings().kubernetes
-        if settings is None:
-            return None
-        surroundings = Surroundings(self._ground.environ)
-        return Cluster(
-            settings, self._ground.clock, surroundings=surroundings, may_act=self._database.check_lease
         )
 
     def _minecraft_cogs(self, actions: Actions) -> Cogs:

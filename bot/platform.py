@@ -1,7 +1,6 @@
 """Argo CD, put together where it is configured: what serves people, and what other rooms ask of it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Self
 
 import aiohttp
 
@@ -22,7 +21,6 @@ from bot.core.status import StatusLine
 from bot.database.engine import Database
 from bot.journal.service import Journal
 from bot.kube.model import WatchPhase
-from bot.kube.settings import ClusterSettings, Surroundings
 from bot.kube.transport import Cluster
 from bot.operations.service import Operations
 
@@ -32,7 +30,7 @@ class Platform:
 
     def __init__(
         self,
-        cluster: ClusterSettings,
+        kube: Cluster,
         argocd: Callable[[], ArgoSettings],
         *,
         database: Database,
@@ -45,9 +43,11 @@ class Platform:
         cards: Cards,
         channels: Callable[[], Mapping[str, str]],
     ) -> None:
-        """Take what is configured, the leading database and the rooms below; `channels` are our names."""
-        self._kube = Cluster(cluster, clock, surroundings=Surroundings(environ), may_act=database.check_lease)
-        self._argo = ArgoCluster(self._kube, argocd().namespaces, clock)
+        """Take the cluster, what is configured, the leading database and the rooms below.
+
+        `channels` are our names.
+        """
+        self._argo = ArgoCluster(kube, argocd().namespaces, clock)
         self._owners = Owners(self._argo.applications)
         self._argo.applications.on_change(self._owners.change)
         self.argocd = ArgoCd(
@@ -72,16 +72,9 @@ class Platform:
         news = Loop("argocd news", desk.step)
         desk.wake = news.wake
         self.loops = (*self._argo.loops, news)
-        """What runs as long as it is entered."""
+        """What runs as long as this process leads."""
         self.cards = {STORY: NewsCards(database, Links(self._argo, argocd))}
         """Who renders its cards, by kind."""
-
-    async def __aenter__(self) -> Self:
-        await self._kube.__aenter__()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._kube.__aexit__(*error)
 
     def find_app(self, labels: Mapping[str, str]) -> str | None:
         """Return the Application that an alert is about."""

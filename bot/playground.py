@@ -57,10 +57,9 @@ class Playground:
     ) -> None:
         """Take what is configured at the moment of asking, the leading database and the rooms below.
 
-        `kube` is the cluster in which servers are looked for and started, if there is one; entered here.
+        `kube` is the cluster in which servers are looked for and started, if there is one.
         """
         self._settings = settings
-        self._kube = kube
         self._known: tuple[MinecraftSettings, Mapping[str, Found]] | None = None
         self._cluster = _watched(kube, settings(), argocd_home) if kube is not None else None
         self._channels = channels
@@ -123,16 +122,12 @@ class Playground:
         self.loops = (Loop("minecraft", self._polling.step), self._showing, presenting, *watching)
 
     async def __aenter__(self) -> Self:
-        if self._kube is not None:
-            await self._kube.__aenter__()
         await self._polling.load()
         return self
 
-    async def __aexit__(self, *error: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._consoles.close()
         self._pinger.close()
-        if self._kube is not None:
-            await self._kube.__aexit__(*error)
 
     @property
     def sources(self) -> Mapping[str, CardSource]:

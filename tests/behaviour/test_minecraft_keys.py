@@ -69,7 +69,8 @@ async def stack():
 
 async def a_world(stage, database, folder, stack):
     settings = {"discover": True, "write": True, "namespaces": ("games",)}
-    world = World(await open_rooms(database), a_client(stage.server, folder), **settings)
+    kube = await stack.enter_async_context(a_client(stage.server, folder))
+    world = World(await open_rooms(database), kube, **settings)
     await stack.enter_async_context(world.playground)
     await stack.enter_async_context(running(loop.run() for loop in world.playground.loops[3:]))
     await until(world.playground._servers)
