@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -172,11 +173,57 @@ def test_the_standard_variables_turn_it_on(environ, wanted):
     assert wants_traces(environ) is wanted
 
 
-def test_a_protocol_that_is_not_spoken_is_said_so():
-    environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
-    with structlog.testing.capture_logs() as said, exporting(environ):
-        assert tracing.traceparent() is None
-    assert said[0]["event"] == "traces_not_exported"
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "expected http/protobuf"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "expected otlp, or none"),
+        ("OTEL_PROPAGATORS", "tracecontext,b3", "Propagator b3 not found"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "many", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "a password alone", None),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "recognize sampler sometimes"),
+        ("OTEL_TRACES_EXPORTER", "otlp,console", None),
+    ],
+)
+def test_what_is_asked_for_and_cannot_be_had_is_told_and_stops_nobody(variable, value, said):
+    code = (
+        "import os\n"
+        "from bot.telemetry.exporting import exporting\n"
+        "from bot.telemetry.logs import configure_logging\n"
+        "configure_logging('info', json=True)\n"
+        "with exporting(os.environ):\n"
+        "    print('runs')"
+    )
+    environ = os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", variable: value}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ
+    )
+    assert done.stdout.strip() == "runs"
+    told = [line for line in map(json.loads, done.stderr.splitlines()) if line["level"] != "info"]
+    if said is None:
+        assert told == []
+    else:
+        [line] = told
+        assert said in line.get("why", line["event"])
+    assert "a password alone" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("sampler", "argument", "kept"),
+    [("always_off", "", False), ("parentbased_traceidratio", "0", False), ("traceidratio", "1", True)],
+)
+async def test_what_is_sampled_is_said_by_the_standard_variables(
+    collector, monkeypatch, sampler, argument, kept
+):
+    environ = {"OTEL_TRACES_SAMPLER": sampler, "OTEL_TRACES_SAMPLER_ARG": argument}
+    for name, value in (collector.environ | environ).items():
+        monkeypatch.setenv(name, value)
+    with exporting(collector.environ | environ):
+        with tracing.span("sampled"):
+            assert tracing.traceparent().endswith("-01" if kept else "-00")
+        if kept:
+            assert await named(collector, "sampled")
 
 
 def test_without_an_endpoint_nothing_is_imported():
