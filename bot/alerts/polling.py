@@ -19,8 +19,8 @@ import structlog
 
 from bot.alerts import store
 from bot.alerts.intake import Intake
-from bot.alerts.model import Incident, IncidentNumber, State
-from bot.alerts.muting import set_muting
+from bot.alerts.model import Incident, IncidentNumber, Muting, State
+from bot.alerts.muting import note_muting, set_muting
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import Silence, Snapshot, Unreachable
 from bot.alerts.peers.settings import AlertmanagerSettings
@@ -141,7 +141,7 @@ class Poll:
         silences = await self._silences() if isinstance(heard, Snapshot) else None
         decisions, memory = await _apart(heard, self._decide, believed, heard)
         async with self._database.transaction() as tx:
-            memory = await self._apply(tx, believed, decisions, memory)
+            memory = await self._apply(tx, believed, decisions, memory, silences or ())
             if silences is not None:
                 await self._follow(tx, self._source, silences, taken_at=asked_at)
             await self._note_health(tx, heard, memory)
@@ -191,12 +191,18 @@ class Poll:
             return None
 
     async def _apply(
-        self, tx: Transaction, believed: "_Believed", decisions: Iterable[Decision], memory: Memory
+        self,
+        tx: Transaction,
+        believed: "_Believed",
+        decisions: Iterable[Decision],
+        memory: Memory,
+        silences: Iterable[Silence],
     ) -> Memory:
         changed: set[IncidentNumber] = set()
+        known = {silence.id: silence for silence in silences}
         for decision in decisions:
             log.info("incident_reconciled", source=self._source, decision=type(decision).__name__)
-            await self._follow_up(tx, decision, believed, changed)
+            await self._follow_up(tx, decision, believed, changed, known)
         if memory.own_urls != believed.memory.own_urls:
             await set_fact(tx, self._urls_fact, json.dumps(sorted(memory.own_urls)))
         return await self._without_news(tx, believed, memory, but=changed)
@@ -217,7 +223,12 @@ class Poll:
         )
 
     async def _follow_up(
-        self, tx: Transaction, decision: Decision, believed: "_Believed", changed: set[IncidentNumber]
+        self,
+        tx: Transaction,
+        decision: Decision,
+        believed: "_Believed",
+        changed: set[IncidentNumber],
+        silences: Mapping[str, Silence],
     ) -> None:
         """Apply a decision, unless what it is about has changed; `changed` are those that it may have."""
         if isinstance(decision, Opened):
@@ -234,9 +245,9 @@ class Poll:
             case Corrected(told=told):
                 await self._intake.tell(tx, incident, told)
             case Muted(muting=muting):
-                await set_muting(tx, self._showing, incident, muting)
+                await self._mute(tx, incident, muting, silences)
             case Unmuted():
-                await set_muting(tx, self._showing, incident, None)
+                await self._mute(tx, incident, None, silences)
             case LostSight(since=since):
                 await self._lose_sight(tx, incident, since)
             case SeenAgain() if incident.state is State.UNKNOWN:
@@ -254,6 +265,12 @@ class Poll:
                 # Somebody closed it: only a delivery opens it again.
                 return
         await self._intake.tell(tx, before, told)
+
+    async def _mute(
+        self, tx: Transaction, before: Incident, muting: Muting | None, silences: Mapping[str, Silence]
+    ) -> None:
+        after = await set_muting(tx, self._showing, before, muting)
+        await note_muting(tx, self._showing, before, after, silences)
 
     async def _lose_sight(self, tx: Transaction, incident: Incident, since: datetime) -> None:
         after = replace(incident, state=State.UNKNOWN, unknown_since=since)

@@ -224,10 +224,10 @@ class Showing:
                 age = spoken_duration(self._clock.now() - (incident.reopened_at or incident.opened_at))
                 await self.ping(tx, incident, destination, f"still open after {age}, nobody acknowledged")
 
-    async def note(self, tx: Transaction, incident: Incident, action: str) -> None:
+    async def note(self, tx: Transaction, incident: Incident, action: str, **detail: Scalar) -> None:
         """Write down what only those want to know who follow an incident in a thread."""
         if any(destination.thread for destination in incident.destinations):
-            await self.record(tx, entry_of(incident, action))
+            await self.record(tx, entry_of(incident, action, reason="", **detail))
 
     async def record(self, tx: Transaction, entry: Entry) -> None:
         """Write the journal in the same transaction."""

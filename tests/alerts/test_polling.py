@@ -15,7 +15,9 @@ from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.polling import Poll, Polling
 from bot.alerts.showing import REMIND
+from bot.alerts.timeline.model import SILENCED, UNSILENCED
 from bot.core.tasks import running
+from bot.journal.model import Filter
 from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import OPERATORS, Rooms, a_route, open_rooms
 from tests.support.peers import a_posted_alert, a_running_peer, served
@@ -146,6 +148,32 @@ async def test_a_silence_made_elsewhere_shows_and_its_end_too(real, watch):
         assert state_word(heard) == "WARNING"
         assert heard.changed_at == changed_at
         assert await ours.reminder() is not None
+
+
+async def test_what_others_do_to_a_silence_is_noted_of_each_incident_that_it_hides(real, watch):
+    await real.post(a_posted_alert("DiskFull"), a_posted_alert("Down"))
+    async with watch(real.url, a_route(thread=True)) as ours:
+        for name in ("DiskFull", "Down"):
+            await ours.rooms.receive(await delivered(real, group={"alertname": name}))
+        await ours.look()
+        silence = await real.amtool("silence", "add", "alertname=~D.+", "--comment=x", "--author=carol")
+        await ours.look()
+        await real.amtool("silence", "update", silence, "--duration=4h")
+        await ours.look()
+        await real.amtool("silence", "expire", silence)
+        await ours.look()
+        for number in (1, 2):
+            began, changed, ended = [each for each in await noted(ours, number) if "silence" in each.detail]
+            assert [each.action for each in (began, changed, ended)] == [SILENCED, SILENCED, UNSILENCED]
+            assert {each.detail["silence"] for each in (began, changed, ended)} == {f"main/{silence}"}
+            assert (began.detail["by"], changed.detail["by"]) == ("carol", None)
+            assert began.detail["until"] < changed.detail["until"]
+
+
+async def noted(watch, number):
+    async with watch.rooms.database.reading() as tx:
+        entries = await watch.rooms.journal.list_entries(tx, Filter(incident=number))
+    return [recorded.entry for recorded in reversed(entries)]
 
 
 async def test_nobody_is_pinged_for_what_is_silenced(real, watch):

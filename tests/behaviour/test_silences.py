@@ -1,5 +1,6 @@
 """How people silence from Discord, with a real Alertmanager behind it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -8,6 +9,7 @@ import pytest
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.silences.model import Limits, SilencePolicy
+from tests.support.alerting import a_route
 from tests.support.alerts import a_body, an_entry
 from tests.support.peers import a_posted_alert, a_running_peer
 from tests.support.silencing import delivered
@@ -97,6 +99,34 @@ async def test_a_silence_hides_it_there_and_its_card_says_until_when(town, told)
     link = f"https://discord.com/channels/{town.guild.id}/{town.alerts.id}/{card(town).id}"
     [silence] = await town.world.clusters["main"].list_silences()
     assert silence.comment.endswith(link)
+
+
+async def test_each_timeline_tells_what_hides_its_incident(town, told):
+    town.world.rooms.policy = replace(town.world.rooms.policy, routes=(a_route(thread=True),))
+    for name in ("Group1", "Group2"):
+        await told.post(a_posted_alert(name, namespace="shop"))
+        await town.world.receive(await delivered(told, group={"alertname": name}))
+    _, _, asked_on = [message for message in town.alerts.history() if message.components]
+    dialog = await town.alice.click(asked_on, label="Silence…")
+    shown = await town.alice.submit_modal(dialog, {**left(dialog), "matchers": "namespace=shop"})
+    await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    dialog = await town.bob.click(asked_on, label="Extend")
+    await town.bob.submit_modal(dialog, {"length": "1h"})
+    await town.alice.click(asked_on, label="End silence")
+    await town.world.settle()
+    first, second = (told_in(thread) for thread in town.alerts.threads)
+    assert first == second
+    begun, changed, ended = (line.partition(" until ")[0] for line in first[1:])
+    assert begun == f'<@{town.alice.id}> silenced `namespace="shop"`'
+    assert changed == f'<@{town.bob.id}> changed the silence of `namespace="shop"`'
+    assert ended == f'<@{town.alice.id}> ended the silence of `namespace="shop"`'
+
+
+def told_in(thread):
+    """The lines of a timeline without their times."""
+    [timeline] = thread.history()
+    return [line.partition("> ")[2] for line in words_of(timeline).splitlines() if line.startswith("<t:")]
 
 
 async def test_a_broad_one_has_to_be_confirmed(town, told):

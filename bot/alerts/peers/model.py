@@ -8,8 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from bot.core.matchers import Matcher
+
+_AT_ONCE: Final = timedelta(seconds=1)
 
 
 class PeerState(StrEnum):
@@ -163,6 +166,13 @@ class Silence:
     def conditions(self) -> tuple[str, ...]:
         """All its matchers as they are written."""
         return (*map(str, self.matchers), *self.unreadable)
+
+
+def is_edit(ended: Silence, began: Silence) -> bool:
+    """Say whether a silence took the place of another: changed matchers make a new silence, with a new id."""
+    names = {matcher.name for matcher in ended.matchers}
+    related = ended.created_by == began.created_by or any(each.name in names for each in began.matchers)
+    return related and abs(began.starts_at - ended.ends_at) <= _AT_ONCE
 
 
 def merged(views: Iterable[PeerView]) -> Mapping[str, PeerAlert]:

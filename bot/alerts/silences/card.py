@@ -6,6 +6,7 @@ from typing import Final
 import discord
 
 from bot.alerts.model import Incident, IncidentNumber, Muting
+from bot.alerts.peers.authors import person_in
 from bot.alerts.peers.model import Silence
 from bot.alerts.silences.model import (
     Breadth,
@@ -18,7 +19,6 @@ from bot.alerts.silences.model import (
     SilencePolicy,
     Verdict,
     Width,
-    person_in,
 )
 from bot.chat import layout
 from bot.chat.action import ActionButton, button, select

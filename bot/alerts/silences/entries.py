@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from bot.alerts.model import Incident
+from bot.alerts.peers.authors import maker_of
 from bot.alerts.silences.model import (
     Draft,
     Event,
     Judgement,
     Moment,
     Preview,
-    maker_of,
     namespace_of,
 )
 from bot.alerts.silences.store import KeptSilence

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.alerts import kinds
-from bot.alerts.model import IncidentNumber, Muting
-from bot.alerts.muting import set_muting
+from bot.alerts.model import Incident, IncidentNumber, Muting
+from bot.alerts.muting import note_silenced, note_unsilenced, set_muting
 from bot.alerts.peers.model import NewSilence, Silence, SilenceState
 from bot.alerts.showing import Showing
 from bot.alerts.silences import store
@@ -17,6 +17,7 @@ from bot.alerts.silences.examining import Examined, find
 from bot.alerts.silences.model import Known
 from bot.alerts.silences.store import KeptDraft, KeptSilence
 from bot.cards.store import Cards
+from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.database.engine import Transaction
 
@@ -39,8 +40,12 @@ class Marks:
         *,
         kept: KeptDraft,
         examined: Examined,
+        by: Actor,
     ) -> None:
-        """Write down what Alertmanager made, and have the cards of what it hides say so."""
+        """Write down what Alertmanager made, and have the cards of what it hides say so.
+
+        The incident that it was asked for on is told by what is written down of the asking.
+        """
         now, number = self._clock.now(), kept.draft.incident
         old_id = dict(kept.draft.replaces).get(source) or None
         before = await store.list_by_ids(tx, source, [old_id] if old_id is not None else [])
@@ -61,13 +66,18 @@ class Marks:
         )
         known = Known(silence, has_begun=True)
         await store.save(tx, KeptSilence(source, known, number, touched_at=now))
+        is_news = not any(each.silence == silence for each in before)
         matched = {alert.fingerprint for alert in examined.alerts.get(source, ())}
         for hidden in examined.hidden:
             if hidden.source == source:
-                await self._mute(tx, hidden.number, silence_id, matched, in_place_of=old_id)
+                after = await self._mute(tx, hidden.number, silence_id, matched, in_place_of=old_id)
+                if is_news and after is not None and after.number != kept.draft.incident:
+                    await note_silenced(
+                        tx, self._showing, after, silence_id, silence, by=by, is_change=old_id is not None
+                    )
         # Only now: what both keep quiet is quiet all along, and nobody is reminded in between.
         if old_id is not None and old_id != silence_id:
-            await self.unmute(tx, source, old_id)
+            await self.unmute(tx, source, old_id, by=by, told_on=kept.draft.incident)
         for each_id in {silence_id, old_id or silence_id}:
             await self._cards.touch(tx, kinds.SILENCE_ENDS, each_id)
 
@@ -79,11 +89,11 @@ class Marks:
         matched: Collection[str],
         *,
         in_place_of: str | None,
-    ) -> None:
-        """Show at once what the next look at Alertmanager will say."""
+    ) -> Incident | None:
+        """Show at once what the next look at Alertmanager will say; what is over is left alone."""
         incident = await find(tx, number)
         if incident is None or not incident.is_open:
-            return
+            return None
         before = incident.muting or Muting()
         others = tuple(each for each in before.silences if each not in {in_place_of, silence_id})
         quiet = sum(alert.fingerprint in matched for alert in incident.firing)
@@ -94,11 +104,17 @@ class Marks:
             alerts=quiet if is_alone else min(len(incident.firing), max(before.alerts, quiet)),
             firing=len(incident.firing),
         )
-        if (await set_muting(tx, self._showing, incident, after)) is incident:
+        muted = await set_muting(tx, self._showing, incident, after)
+        if muted is incident:
             await self._showing.show(tx, incident)
+        return muted
 
-    async def unmute(self, tx: Transaction, source: str, silence_id: str) -> None:
-        """Take back what was shown of a silence that is over."""
+    async def unmute(
+        self, tx: Transaction, source: str, silence_id: str, *, by: Actor, told_on: IncidentNumber | None
+    ) -> None:
+        """Take back what was shown of a silence that somebody ended; on `told_on` that is written down."""
+        kept = await store.list_by_ids(tx, source, [silence_id])
+        silence = kept[0].silence if kept else None
         for number in await store.list_muted_by(tx, source, silence_id):
             incident = await find(tx, number)
             if incident is None or incident.muting is None:
@@ -106,7 +122,9 @@ class Marks:
             left = tuple(each for each in incident.muting.silences if each != silence_id)
             after = replace(incident.muting, silences=left)
             is_over = not (after.silences or after.inhibitors or after.intervals)
-            await set_muting(tx, self._showing, incident, None if is_over else after)
+            heard = await set_muting(tx, self._showing, incident, None if is_over else after)
+            if number != told_on:
+                await note_unsilenced(tx, self._showing, heard, silence_id, silence, by=by)
 
 
 def over(kept: KeptSilence, now: datetime) -> KeptSilence:

@@ -12,7 +12,8 @@ from enum import Enum, StrEnum
 from typing import Final
 
 from bot.alerts.model import Incident, IncidentNumber, Severity, SeverityWords, common
-from bot.alerts.peers.model import NewSilence, PeerAlert, Silence, SilenceState
+from bot.alerts.peers.authors import created_by, person_in, signature
+from bot.alerts.peers.model import NewSilence, PeerAlert, Silence, SilenceState, is_edit
 from bot.core.actor import Actor
 from bot.core.errors import InvalidError
 from bot.core.matchers import Matcher, MatchOp, parse_matchers
@@ -20,11 +21,8 @@ from bot.core.matchers import Matcher, MatchOp, parse_matchers
 LONGEST_MATCHERS: Final = 4_000
 """What a dialog's field holds."""
 LONGEST_COMMENT: Final = 1_000
-_LONGEST_NAME: Final = 80
-_AT_ONCE: Final = timedelta(seconds=1)
 _NO_COMMENT: Final = "Silenced from Discord"
 _CHANGED_BY: Final = re.compile(r"(?: · |^)changed by [^()]{1,80} \(Discord [0-9]{1,20}\)$")
-_BY_DISCORD: Final = re.compile(r"\(Discord ([0-9]{1,20})\)")
 _ANY_VALUES: Final = ("0", "a", "Z-", "é ", "/:1")
 """Short, so that no expression takes long over them."""
 
@@ -299,28 +297,6 @@ def namespace_of(matchers: Iterable[Matcher]) -> str | None:
     return None
 
 
-def created_by(actor: Actor) -> str:
-    """Return what a silence says of who made it; `person_in` finds the id again."""
-    return f"{_signature(actor)} via The Machine"
-
-
-def _signature(actor: Actor) -> str:
-    name = " ".join(actor.name.replace("(", " ").replace(")", " ").split())
-    return f"{name[:_LONGEST_NAME].rstrip() or 'somebody'} (Discord {actor.id})"
-
-
-def person_in(text: str) -> str | None:
-    """Return the Discord id that `created_by` wrote."""
-    found = _BY_DISCORD.search(text)
-    return found[1] if found else None
-
-
-def maker_of(text: str) -> str:
-    """Return the name in what a silence says of who made it, also where `created_by` wrote that."""
-    found = _BY_DISCORD.search(text)
-    return (text[: found.start()].rstrip(" (") if found else text.strip()) or "somebody"
-
-
 def comment_text(draft: Draft, *, title: str = "", url: str = "") -> str:
     """Return what a silence says of why it is there; the link is kept whole."""
     about = f"#{draft.incident} {title}".strip() if draft.incident is not None else draft.about
@@ -340,7 +316,7 @@ def changed_comment(said: str, by: Actor, *, author: str) -> str:
     said = _CHANGED_BY.sub("", said.strip())
     if person_in(author) == by.id:
         return said
-    ending = f"changed by {_signature(by)}"
+    ending = f"changed by {signature(by)}"
     left = LONGEST_COMMENT - len(ending) - len(" · ")
     if len(said) > left:
         said = said[: left - 1].rstrip() + "…"
@@ -492,7 +468,7 @@ def _paired(events: Sequence[Event]) -> Iterator[Event]:
     taken: set[str] = set()
     for end in ended:
         for begin in began:
-            if begin.silence.id not in taken and _is_edit(end.silence, begin.silence):
+            if begin.silence.id not in taken and is_edit(end.silence, begin.silence):
                 pairs[end.silence.id] = Event(Moment.CHANGED, begin.silence, end.before)
                 taken.add(begin.silence.id)
                 break
@@ -501,9 +477,3 @@ def _paired(events: Sequence[Event]) -> Iterator[Event]:
             yield pairs[event.silence.id]
         elif not (event.moment is Moment.BEGAN and event.silence.id in taken):
             yield event
-
-
-def _is_edit(ended: Silence, began: Silence) -> bool:
-    names = {matcher.name for matcher in ended.matchers}
-    related = ended.created_by == began.created_by or any(each.name in names for each in began.matchers)
-    return related and abs(began.starts_at - ended.ends_at) <= _AT_ONCE

@@ -1,14 +1,17 @@
 """Follows the silences that Alertmanager lists, and tells what is new about them, whoever did it."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 
 from bot.alerts import kinds
+from bot.alerts import store as alerts_store
+from bot.alerts.model import IncidentNumber
+from bot.alerts.muting import note_silenced
 from bot.alerts.peers.model import Silence, SilenceState
-from bot.alerts.showing import CARD
+from bot.alerts.showing import CARD, Showing
 from bot.alerts.silences import store
 from bot.alerts.silences.card import event_words
 from bot.alerts.silences.entries import seen_entry
@@ -17,7 +20,6 @@ from bot.alerts.silences.store import KeptSilence
 from bot.cards.store import Cards
 from bot.core.clock import Clock
 from bot.database.engine import Transaction
-from bot.journal.model import Entry
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,7 @@ class News:
         silence_policy: Callable[[], SilencePolicy],
         post: Post,
         audit_channel: Callable[[], int | None],
-        record: Callable[[Transaction, Entry], Awaitable[None]],
+        showing: Showing,
     ) -> None:
         """Take where it is told and written down, and what the policy says of ends that are near."""
         self._cards = cards
@@ -49,7 +51,7 @@ class News:
         self._silence_policy = silence_policy
         self._post = post
         self._audit_channel = audit_channel
-        self._record = record
+        self._showing = showing
 
     async def follow(
         self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
@@ -90,7 +92,7 @@ class News:
         silence_id = event.silence.id
         log.info("silence_news", source=source, silence=silence_id, moment=event.moment.value)
         if (entry := seen_entry(event, source)) is not None:
-            await self._record(tx, entry)
+            await self._showing.record(tx, entry)
         channel = self._audit_channel()
         if event.moment is Moment.ENDS_SOON and channel is not None:
             await self._cards.want(tx, kinds.SILENCE_ENDS, silence_id, channel)
@@ -101,5 +103,16 @@ class News:
         for changed_id in {silence_id, event.before.id if event.before is not None else silence_id}:
             for number in await store.list_muted_by(tx, source, changed_id):
                 await self._cards.touch(tx, CARD, str(number))
+                await self._note(tx, number, event)
             if event.moment is not Moment.ENDS_SOON:
                 await self._cards.touch(tx, kinds.SILENCE_ENDS, changed_id)
+
+    async def _note(self, tx: Transaction, number: IncidentNumber, event: Event) -> None:
+        """Have the timeline of an incident say that what hides it ends at another time."""
+        before, silence = event.before, event.silence
+        if event.moment is not Moment.CHANGED or before is None or before.id != silence.id:
+            # What begins or ends to hide it is noted when that is seen of its alerts.
+            return
+        incident = await alerts_store.find_incident(tx, number)
+        if incident is not None and before.ends_at != silence.ends_at:
+            await note_silenced(tx, self._showing, incident, silence.id, silence, is_change=True)

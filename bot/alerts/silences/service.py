@@ -166,7 +166,7 @@ class Silences:
             silence_policy=silence_policy,
             post=post,
             audit_channel=audit_channel,
-            record=showing.record,
+            showing=showing,
         )
 
     @property
@@ -325,7 +325,7 @@ class Silences:
         now = self._clock.now()
         async with self._database.transaction() as tx:
             for each in ended:
-                await self._marks.unmute(tx, each.source, each.silence.id)
+                await self._marks.unmute(tx, each.source, each.silence.id, by=by, told_on=each.incident)
                 await store.save(tx, over(each, now))
                 await self._cards.touch(tx, kinds.SILENCE_ENDS, each.silence.id)
             for each in kept:
@@ -403,7 +403,7 @@ class Silences:
         failed = {source: error for source, error in told.items() if isinstance(error, MachineError)}
         async with self._database.transaction() as tx:
             for source, silence_id in created.items():
-                await self._marks.note(tx, source, silence_id, new, kept=kept, examined=examined)
+                await self._marks.note(tx, source, silence_id, new, kept=kept, examined=examined, by=by)
             await self._showing.record(
                 tx,
                 asked_entry(draft, by, created=created, failed=failed, about=about, preview=examined.preview),

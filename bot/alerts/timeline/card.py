@@ -5,13 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.alerts.model import Incident
-from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, UNMUTED, condense
+from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, SILENCED, UNMUTED, UNSILENCED, condense
 from bot.alerts.words import where
 from bot.chat import layout
 from bot.chat.action import button, custom_id
 from bot.chat.rendered import Rendered
-from bot.chat.text import cut, escape, timestamp
-from bot.core.actor import Actor
+from bot.chat.text import code, cut, escape, timestamp
+from bot.core.actor import Actor, ActorKind
 from bot.journal.changes import Changed, Ending
 from bot.journal.model import Entry, Outcome, Recorded, Scalar
 from bot.journal.words import change_words
@@ -22,8 +22,12 @@ _TITLE: Final = 100
 _PLACE: Final = 80
 _NAME: Final = 50
 _NOTE: Final = 80
+_MATCHERS: Final = 40
+"""So short that it is said until when."""
 _WORDS: Final = 120
 """A page's lines together stay within a message."""
+_TODAY: Final = timedelta(hours=20)
+"""A time within it needs no day."""
 _A_WHILE: Final = timedelta(hours=12)
 """After so long a line says its day again."""
 
@@ -35,8 +39,7 @@ _HAPPENED: Final = {
 _SAID: Final = {
     "alerts:resolved": "**Resolved**",
     "alerts:unknown": "**Unknown** whether it still fires",
-    MUTED: "Alertmanager keeps it quiet: silenced, inhibited or muted",
-    UNMUTED: "Alertmanager keeps it quiet no more",
+    UNMUTED: "Quiet no more",
 }
 _DOES: Final = {
     "alerts:ack": "acknowledged it",
@@ -44,6 +47,8 @@ _DOES: Final = {
     "alerts:resolve": "closed it by hand",
 }
 _TRIED: Final = {Outcome.REFUSED: "may not silence it", Outcome.FAILED: "could not silence it"}
+_SILENCES: Final = frozenset({"alerts:silence", SILENCED})
+_UNSILENCES: Final = frozenset({"alerts:unsilence", UNSILENCED})
 _SILENCING: Final = frozenset({"alerts:silence", "alerts:unsilence"})
 
 
@@ -82,6 +87,8 @@ def _words(recorded: Recorded) -> str:
         return said
     if entry.action == CHANGED:
         return f"{_alerts(entry.detail)} now"
+    if entry.action == MUTED:
+        return _quiet(entry.detail)
     return f"{_sentence(recorded)}{_because(entry)}"
 
 
@@ -93,6 +100,10 @@ def _sentence(recorded: Recorded) -> str:
         return f"{_person(entry.actor)} {_DOES[entry.action]}"
     if entry.action in _SILENCING and entry.outcome in _TRIED:
         return f"{_person(entry.actor)} {_TRIED[entry.outcome]}"
+    if entry.action in _SILENCES:
+        return _silenced(recorded)
+    if entry.action in _UNSILENCES:
+        return _unsilenced(entry)
     return change_words(_changed(recorded))
 
 
@@ -117,7 +128,55 @@ def _called(detail: Mapping[str, Scalar]) -> str:
     return cut(shown, _NOTE)
 
 
+def _quiet(detail: Mapping[str, Scalar]) -> str:
+    if detail.get("inhibited"):
+        return "Quiet: another alert inhibits it"
+    return "Quiet: muted at this time" if detail.get("at_this_time") else "Alertmanager keeps it quiet"
+
+
+def _silenced(recorded: Recorded) -> str:
+    detail = recorded.entry.detail
+    said = "changed the silence of" if detail.get("replaces") else "silenced"
+    quiet = detail.get("quiet")
+    in_part = f" for {quiet:,} of its alerts" if isinstance(quiet, int) else ""
+    parts = (_silencer(recorded.entry), said, _conditions(detail) + in_part, _until(recorded))
+    return " ".join(part for part in parts if part)
+
+
+def _unsilenced(entry: Entry) -> str:
+    what = _conditions(entry.detail)
+    by_itself = entry.action == UNSILENCED and entry.detail.get("by") is None
+    by = _silencer(entry)
+    said = f"The silence of {what} is over" if by_itself else f"{by} ended the silence of {what}"
+    return f"{said}: still quiet" if entry.detail.get("still") else said
+
+
+def _conditions(detail: Mapping[str, Scalar]) -> str:
+    matchers = detail.get("matchers")
+    return code(str(matchers), budget=_MATCHERS) if matchers else "it"
+
+
+def _silencer(entry: Entry) -> str:
+    """Name who did something to a silence, here or elsewhere."""
+    by = entry.detail.get("by")
+    if isinstance(by, str):
+        return _person(Actor(ActorKind.PERSON, str(entry.detail.get("by_id") or ""), by))
+    return _person(entry.actor) if entry.actor.is_person else "Somebody"
+
+
+def _until(recorded: Recorded) -> str:
+    try:
+        moment = datetime.fromisoformat(str(recorded.entry.detail.get("until")))
+        is_near = moment - recorded.at < _TODAY
+    except (ValueError, TypeError):
+        return ""
+    return f"until {timestamp(moment, 't' if is_near else 'f')}"
+
+
 def _because(entry: Entry) -> str:
+    if entry.outcome is Outcome.DONE and entry.detail.get("replaces"):
+        # It is the comment of the silence as it was, with its link.
+        return ""
     said = cut(escape(entry.reason), _NOTE)
     return f": *{said}*" if said else ""
 

@@ -7,7 +7,11 @@ from math import ceil
 from bot.journal.model import Recorded
 
 CALLED, CHANGED, MUTED, UNMUTED = "alerts:called", "alerts:changed", "alerts:muted", "alerts:unmuted"
-"""What is written down only for incidents that carry a thread."""
+SILENCED, UNSILENCED = "alerts:silenced", "alerts:unsilenced"
+"""What is written down only for incidents that carry a thread.
+
+That somebody silenced is written down once, whatever that hides; these say it of each incident that it hides.
+"""
 
 PAGE_ENTRIES = 25
 """Entries on a page: as many lines, at their longest, as a message takes."""

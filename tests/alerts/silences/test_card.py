@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.peers.authors import created_by
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.silences.card import (
     created_words,
@@ -27,7 +28,6 @@ from bot.alerts.silences.model import (
     Preview,
     SilencePolicy,
     Verdict,
-    created_by,
 )
 from bot.chat.layout import problems
 from bot.chat.replies import LONGEST_CONTENT

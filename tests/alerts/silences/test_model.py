@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.alerts.model import IncidentNumber, SeverityWords
 from bot.alerts.peers import reading
+from bot.alerts.peers.authors import created_by, person_in
 from bot.alerts.peers.model import PeerAlert, PeerState, Silence, SilenceState
 from bot.alerts.silences.model import (
     LONGEST_COMMENT,
@@ -25,14 +26,11 @@ from bot.alerts.silences.model import (
     Width,
     changed_comment,
     comment_text,
-    created_by,
     follow,
     judge,
-    maker_of,
     matches_all,
     namespace_of,
     new_silence,
-    person_in,
     prefill,
     preview_of,
     read_matchers,
@@ -257,13 +255,6 @@ def test_a_silence_without_comment_or_incident_has_one_all_the_same():
     assert comment_text(a_draft()) == "Silenced from Discord"
 
 
-@given(name=st.text(max_size=100), person=st.integers(1, 10**19))
-def test_the_person_is_found_in_what_was_written_whatever_the_name(name, person):
-    written = created_by(Actor(ActorKind.PERSON, str(person), name))
-    assert person_in(written) == str(person)
-    assert "\n" not in written
-
-
 @given(comment=st.text(max_size=3000), title=st.text(max_size=300))
 def test_a_comment_is_never_too_long_and_keeps_its_link(comment, title):
     url = "https://discord.com/channels/1136200000000000000/1136200000000000001/1136200000000000002"
@@ -428,9 +419,3 @@ def test_a_silence_ends_only_after_it_was_known(drawn):
 )
 def test_a_namespace_is_named_by_an_equal_matcher_only(matchers, namespace):
     assert namespace_of(read_matchers(matchers)) == namespace
-
-
-@pytest.mark.parametrize("text", ["carol", " carol ", "carol (Discord 111) via The Machine"])
-def test_the_maker_of_a_silence_has_a_name(text):
-    assert maker_of(text) == "carol"
-    assert maker_of("") == "somebody"

@@ -10,7 +10,8 @@ import pytest
 
 from bot.access.model import Grant, Policy
 from bot.alerts.model import IncidentNumber
-from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written, created_by
+from bot.alerts.peers.authors import created_by
+from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written
 from bot.alerts.silences.service import Made, Misunderstood, Previewed
 from bot.core.errors import (
     ConflictError,

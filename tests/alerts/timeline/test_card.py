@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.alerts.timeline.card import render_timeline
-from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, PAGE_ENTRIES, UNMUTED
+from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, PAGE_ENTRIES, SILENCED, UNMUTED, UNSILENCED
 from bot.chat.layout import content_length, problems
 from bot.core.actor import THE_MACHINE, Actor, ActorKind
 from bot.journal.model import Entry, Outcome, Recorded
 from tests.support.alerts import NOON, an_alert, an_incident
 
 ADA = Actor(ActorKind.PERSON, "7", "Ada")
+HIDES = {"matchers": 'a="b"'}
 COUNTS = {"severity": "WARNING", "firing": 2, "alerts": 3}
 
 
@@ -44,8 +45,18 @@ def lines(rendered):
         (recorded("alerts:resolved", detail=COUNTS), "**Resolved**"),
         (recorded("alerts:unknown"), "**Unknown** whether it still fires"),
         (recorded(CALLED, reason="fired again", detail={"called": "role:oncall, user:9"}), "Called **oncall**, <@9>: *fired again*"),
-        (recorded(MUTED), "Alertmanager keeps it quiet: silenced, inhibited or muted"),
-        (recorded(UNMUTED), "Alertmanager keeps it quiet no more"),
+        (recorded(MUTED), "Alertmanager keeps it quiet"),
+        (recorded(MUTED, detail={"inhibited": True}), "Quiet: another alert inhibits it"),
+        (recorded(MUTED, detail={"at_this_time": True}), "Quiet: muted at this time"),
+        (recorded(UNMUTED), "Quiet no more"),
+        (recorded(SILENCED, detail=HIDES | {"by": "Ada", "by_id": "7"}), '<@7> silenced `a="b"`'),
+        (recorded(SILENCED, detail=HIDES | {"by": "ca*rol"}), '**ca\\*rol** silenced `a="b"`'),
+        (recorded(SILENCED, detail=HIDES | {"by": "carol", "quiet": 2}), '**carol** silenced `a="b"` for 2 of its alerts'),
+        (recorded(SILENCED, detail=HIDES | {"replaces": True}), 'Somebody changed the silence of `a="b"`'),
+        (recorded(SILENCED), "Somebody silenced it"),
+        (recorded(UNSILENCED, detail=HIDES | {"by": "Ada", "by_id": "7"}), '<@7> ended the silence of `a="b"`'),
+        (recorded(UNSILENCED, detail=HIDES), 'The silence of `a="b"` is over'),
+        (recorded(UNSILENCED, detail=HIDES | {"still": True}), 'The silence of `a="b"` is over: still quiet'),
         (recorded("alerts:ack", by=ADA, reason="on it"), "<@7> acknowledged it: *on it*"),
         (recorded("alerts:unack", by=ADA), "<@7> gave it back"),
         (recorded("alerts:resolve", by=ADA, reason="done"), "<@7> closed it by hand: *done*"),
@@ -63,6 +74,24 @@ def test_a_silence_says_until_when():
     until = NOON + timedelta(hours=2)
     entry = recorded("alerts:silence", by=ADA, detail={"matchers": 'a="b"', "until": until.isoformat()})
     assert lines(page(entry)) == [f'<@7> silenced `a="b"` until <t:{int(until.timestamp())}:t>']
+
+
+def test_a_change_of_a_silence_does_not_repeat_its_comment():
+    detail = {"matchers": 'a="b"', "replaces": True}
+    said = '<@7> changed the silence of `a="b"`'
+    assert lines(page(recorded("alerts:silence", by=ADA, reason="moving · #1", detail=detail))) == [said]
+    failed = recorded("alerts:silence", by=ADA, reason="down", detail=detail, outcome=Outcome.FAILED)
+    assert lines(page(failed)) == ["<@7> could not silence it: *down*"]
+
+
+@pytest.mark.parametrize("action", ["alerts:silence", SILENCED])
+def test_until_when_is_said_however_much_is_silenced(action):
+    until = NOON + timedelta(days=2)
+    detail = {"matchers": "a=" + "b" * 200, "until": until.isoformat(), "replaces": True}
+    by = Actor(ActorKind.PERSON, "9" * 20, "Ada")
+    assert lines(page(recorded(action, by=by, detail=detail)))[0].endswith(
+        f"until <t:{int(until.timestamp())}:f>"
+    )
 
 
 def test_the_day_is_said_first_and_again_after_a_while():
@@ -87,6 +116,7 @@ def test_it_leaves_phones_quiet_and_pings_nobody():
 
 
 _ACTIONS = ["alerts:opened", "alerts:ack", "alerts:silence", "alerts:unsilence", CALLED, CHANGED, "x:y"]
+_ACTIONS += [MUTED, SILENCED, UNSILENCED]
 
 
 @given(
@@ -100,7 +130,20 @@ _ACTIONS = ["alerts:opened", "alerts:ack", "alerts:silence", "alerts:unsilence",
             target=st.text(),
             outcome=st.sampled_from(Outcome),
             detail=st.dictionaries(
-                st.sampled_from(["called", "matchers", "until", "firing", "severity", "alerts", "title"]),
+                st.sampled_from(
+                    [
+                        "called",
+                        "matchers",
+                        "until",
+                        "firing",
+                        "severity",
+                        "alerts",
+                        "title",
+                        "by",
+                        "by_id",
+                        "quiet",
+                    ]
+                ),
                 st.text() | st.integers(0, 10**9),
             ),
         ),
