@@ -294,6 +294,22 @@ def test_traces_go_where_they_are_told():
     assert env["OTEL_SERVICE_NAME"] == "the-machine"
 
 
+def test_no_variable_is_there_twice():
+    theirs = [
+        {"name": "OTEL_RESOURCE_ATTRIBUTES", "value": "deployment.environment=prod"},
+        {"name": "MACHINE_DATABASE__URL", "value": "postgresql+asyncpg://elsewhere/db"},
+    ]
+    layers = {
+        "otlp": {"endpoint": "http://c:4318"},
+        "postgresql": {"existingSecret": "x"},
+        "extraEnv": theirs,
+    }
+    env = rendered(layers).container["env"]
+    names = [each["name"] for each in env]
+    assert len(set(names)) == len(names)
+    assert [each for each in env if each["name"] in {one["name"] for one in theirs}] == theirs
+
+
 def test_everything_extra_is_taken():
     [example] = [path for path in EXAMPLES if path.stem == "try-values"]
     found = render(files=[example])
@@ -338,6 +354,30 @@ def test_a_policy_opens_what_is_configured_and_nothing_else():
     spec = policy({"config": {"kubernetes": {"argocd": server}}})
     assert ports_to(spec) == {443, 8080}
     assert ports_to(spec, block="10.0.0.0/8") == {443, 6443}
+
+
+def test_a_policy_lets_traces_out():
+    assert ports_to(policy({"otlp": {"endpoint": "http://alloy.alloy:4318"}})) == {4318}
+
+
+def test_a_policy_lets_minecraft_servers_be_asked_wherever_they_are():
+    servers = [
+        {"name": "a", "address": "mc.example.org"},
+        {"name": "b", "address": "10.0.0.7:25570", "rcon": {"address": "10.0.0.7", "password_file": "/p"}},
+        {"name": "c", "address": "mc.example.org", "edition": "bedrock"},
+        {"name": "d", "address": "[2001:db8::7]:25571"},
+    ]
+
+    def opened(**minecraft):
+        spec = policy({"config": {"minecraft": minecraft}})
+        rules = [rule for rule in spec["egress"] if "to" not in rule]
+        return {(port["port"], port["protocol"]) for rule in rules for port in rule["ports"]}
+
+    assert opened(servers=servers) == {
+        (25565, "TCP"), (25570, "TCP"), (25575, "TCP"), (19132, "UDP"), (25571, "TCP"),
+    }  # fmt: skip
+    assert opened(discover=True) == {(25565, "TCP"), (19132, "UDP")}
+    assert opened() == set()
 
 
 def test_a_policy_keeps_the_inside_out_of_what_is_open_to_the_world():
