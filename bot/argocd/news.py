@@ -5,8 +5,8 @@ one transaction with what is written now: so each sync is noted once, whoever le
 however often a process begins anew.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,10 +14,10 @@ import structlog
 
 from bot.argocd import store
 from bot.argocd.card.stories import render_story
-from bot.argocd.changes import Initiator, initiator_of
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.links import Links
-from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncSummary
+from bot.argocd.model import Application, HealthStatus, HistoryEntry
+from bot.argocd.noting import Look, SyncNotes
 from bot.argocd.stories import (
     REOPENS_WITHIN,
     Happening,
@@ -28,27 +28,20 @@ from bot.argocd.stories import (
     channel_for,
     deployed_name,
     facts_of,
-    finished_sync,
     go_on,
+    happenings_of,
     is_quiet_deployment,
     labels_of,
-    name_of_initiator,
-    sync_name,
-    words_about,
     wrong_with,
 )
 from bot.cards.store import Cards
 from bot.chat.rendered import Rendered
-from bot.core.actor import THE_MACHINE
 from bot.core.clock import Clock
 from bot.core.errors import MachineError, NotFoundError
 from bot.core.loops import AT_ONCE, survive
 from bot.database.engine import Database, Transaction
-from bot.journal.model import Entry, Outcome
 from bot.journal.service import Journal
 from bot.kube.model import ObjectKey
-from bot.operations import store as operations
-from bot.operations.model import OperationId
 
 log = structlog.get_logger(__name__)
 
@@ -60,20 +53,8 @@ SYNCED: Final = "argocd:synced"
 _NAME: Final = "argocd-news"
 _AT_A_TIME: Final = 100
 _AGAIN_AFTER_BUG: Final = timedelta(minutes=5)
-_LONGEST_REASON: Final = 300
 _FIRST: Final = (News.SYNC_FAILED, News.DEGRADED, News.ERROR, News.DRIFTED, News.DEPLOYED)
 """By which of several a story is routed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """One Application that is looked at."""
-
-    key: ObjectKey
-    application: Application
-    seen: Seen | None
-    is_new: bool
-    """It came to be while we watched."""
 
 
 class NewsDesk:
@@ -92,7 +73,7 @@ class NewsDesk:
         """Take the leading database, the rooms below, and what is watched."""
         self._database = database
         self._cards = cards
-        self._journal = journal
+        self._notes = SyncNotes(journal, argo)
         self._argo = argo
         self._clock = clock
         self._policy = policy
@@ -102,7 +83,6 @@ class NewsDesk:
         self._since: dict[tuple[ObjectKey, News], datetime] = {}
         self._due: dict[ObjectKey, datetime] = {}
         self._is_prepared = False
-        self._noted_until: datetime | None = None
         self.wake: Callable[[], None] = _nobody
         argo.applications.on_change(self._change)
         # Whoever wakes the loop is known only later.
@@ -153,8 +133,44 @@ class NewsDesk:
             self._first.pop(key, None)
 
     async def _look_together(self, keys: Mapping[ObjectKey, bool]) -> None:
+        """Look at some Applications; with each key stands whether it came to be while we watched."""
+        found = {key: self._argo.applications.find(key) for key in keys}
+        histories = await self._read_histories(found, keys)
         async with self._database.transaction() as tx:
-            await self._look_at(tx, keys)
+            known = await store.find_seen(tx, keys)
+            for key, application in found.items():
+                seen = known.get(key)
+                if application is not None:
+                    look = Look(
+                        application=application,
+                        seen=seen,
+                        is_new=keys[key],
+                        history=histories.get(key, ()),
+                    )
+                    await self._look_twice(tx, look)
+                elif seen is not None:
+                    await self._part(tx, key, seen)
+
+    async def _read_histories(
+        self, found: Mapping[ObjectKey, Application | None], is_new: Mapping[ObjectKey, bool]
+    ) -> dict[ObjectKey, Sequence[HistoryEntry]]:
+        """Return the histories that tell of what was missed; nobody else writes down what was seen."""
+        async with self._database.reading() as tx:
+            known = await store.find_seen(tx, found)
+        return {
+            key: await self._notes.read_history(
+                application, known.get(key), first=self._first.get(key), is_new=is_new[key]
+            )
+            for key, application in found.items()
+            if application is not None
+        }
+
+    async def _look_twice(self, tx: Transaction, look: Look) -> None:
+        """Look at an Application, and before at what the watch gave first, if nothing is known of it."""
+        first = self._first.get(look.application.key)
+        if first is not None and look.is_first:
+            look = replace(look, seen=await self._look(tx, replace(look, application=first)))
+        await self._look(tx, look)
 
     async def _look_one_by_one(self, keys: Mapping[ObjectKey, bool]) -> None:
         """Keep a bug that one Application brings to light from holding up the news of its neighbours."""
@@ -181,7 +197,7 @@ class NewsDesk:
     async def _prepare(self) -> None:
         """Learn what was known before this process began, and have everything looked at once."""
         async with self._database.reading() as tx:
-            self._noted_until = await store.newest_finish(tx)
+            await self._notes.prepare(tx)
             for key in await store.list_seen_keys(tx):
                 if self._argo.applications.find(key) is None and self._is_watched(key):
                     self._changed[key] = None
@@ -190,19 +206,6 @@ class NewsDesk:
 
     def _is_watched(self, key: ObjectKey) -> bool:
         return not self._argo.namespaces or key.namespace in self._argo.namespaces
-
-    async def _look_at(self, tx: Transaction, keys: Mapping[ObjectKey, bool]) -> None:
-        """Look at some Applications; with each key stands whether it came to be while we watched."""
-        known = await store.find_seen(tx, keys)
-        for key, is_new in keys.items():
-            application, seen = self._argo.applications.find(key), known.get(key)
-            if application is not None:
-                first = self._first.get(key)
-                if seen is None and first is not None and not is_new:
-                    seen = await self._look(tx, _Look(key, first, None, is_new))
-                await self._look(tx, _Look(key, application, seen, is_new))
-            elif seen is not None:
-                await self._part(tx, key, seen)
 
     async def _part(self, tx: Transaction, key: ObjectKey, seen: Seen) -> None:
         """End what is told of an Application that is gone."""
@@ -215,62 +218,22 @@ class NewsDesk:
         self._due.pop(key, None)
         self._forget(key, ())
 
-    async def _look(self, tx: Transaction, look: _Look) -> Seen:
+    async def _look(self, tx: Transaction, look: Look) -> Seen:
         application, before = look.application, look.seen or Seen()
-        is_first = look.seen is None and not look.is_new
-        sync = finished_sync(application)
-        if sync is not None and sync_name(sync) != before.sync and self._is_noted(sync, is_first=is_first):
-            await self._note(tx, application, sync, before)
+        noted = await self._notes.note(tx, look)
         wrong = wrong_with(application) | (before.told if application.is_syncing else frozenset())
-        settled = self._settled(look.key, application, wrong, before.told)
-        now_told = wrong if is_first else (before.told & wrong) | settled
-        after = Seen(
-            sync=sync_name(sync) if sync is not None else before.sync,
-            # It is in the history before the sync that brought it is over.
-            deployed=_deployed(application, before),
-            told=now_told,
-            story=before.story,
-        )
-        fresh = set() if is_first else set(now_told - before.told)
-        if not is_first and self._is_deployment(application, before, after):
+        settled = self._settled(application.key, application, wrong, before.told)
+        # It is in the history before the sync that brought it is over.
+        deployed = _deployed(application, before)
+        told = wrong if look.is_first else (before.told & wrong) | settled
+        after = replace(noted, deployed=deployed, told=told)
+        fresh = set() if look.is_first else set(told - before.told)
+        if not look.is_first and self._is_deployment(application, before, after):
             fresh.add(News.DEPLOYED)
         after = await self._tell(tx, application, after, fresh, wrong)
         if after != look.seen:
-            await store.save_seen(
-                tx,
-                look.key,
-                after,
-                finished_at=sync.finished_at if sync is not None else None,
-                is_known=look.seen is not None,
-            )
+            await store.save_seen(tx, application.key, after, is_known=look.seen is not None)
         return after
-
-    def _is_noted(self, sync: SyncSummary, *, is_first: bool) -> bool:
-        """Tell whether a sync is to be noted: of what is met for the first time only what is surely new."""
-        if not is_first:
-            return True
-        ended = sync.finished_at
-        return self._noted_until is not None and ended is not None and ended > self._noted_until
-
-    async def _note(self, tx: Transaction, application: Application, sync: SyncSummary, before: Seen) -> None:
-        if initiator_of(sync) is Initiator.OURS and await self._is_kept(tx, sync.operation):
-            return
-        succeeded = sync.phase is SyncPhase.SUCCEEDED
-        entry = Entry(
-            actor=THE_MACHINE,
-            action=SYNCED,
-            target=f"app:{application.key}",
-            outcome=Outcome.DONE if succeeded else Outcome.FAILED,
-            reason="" if succeeded else sync.message[:_LONGEST_REASON],
-            detail=_detail(sync, before),
-            namespace=application.destination.namespace or None,
-            app=str(application.key),
-            change=succeeded,
-        )
-        await self._journal.append(tx, entry)
-
-    async def _is_kept(self, tx: Transaction, operation: str) -> bool:
-        return await operations.find(tx, OperationId(operation)) is not None
 
     def _settled(
         self,
@@ -323,11 +286,8 @@ class NewsDesk:
         if story is None:
             return replace(seen, story=None)
         now = self._clock.now()
-        happened = [
-            Happening(news=each, at=now, words=words_about(each, application)[:_LONGEST_REASON])
-            for each in _FIRST
-            if each in fresh
-        ]
+        last = story.happenings[-1].at if story.happenings else None
+        happened = happenings_of(_in_order(fresh), application, now=now, not_before=last)
         told = replace(go_on(story, happened), wrong=seen.told, facts=facts_of(application))
         if _is_well(application) and not wrong:
             well = (
@@ -339,15 +299,15 @@ class NewsDesk:
         return replace(seen, story=told.id if told.closed_at is None else None)
 
     async def _begin(self, tx: Transaction, application: Application, fresh: set[News]) -> Story | None:
-        first = next(each for each in _FIRST if each in fresh)
-        channel = channel_for(self._policy().routes, labels_of(application, first))
+        channel = channel_for(self._policy().routes, labels_of(application, _in_order(fresh)[0]))
         if channel is None:
             return None
         now, key = self._clock.now(), application.key
         last = await store.find_last_story(tx, key, channel)
         if last is not None and (last.closed_at is None or now - last.closed_at < REOPENS_WITHIN):
             return replace(last, closed_at=None)
-        return await store.insert_story(tx, key=key, channel_id=channel, opened_at=now)
+        opened_at = happenings_of(_in_order(fresh), application, now=now)[0].at
+        return await store.insert_story(tx, key=key, channel_id=channel, opened_at=opened_at)
 
     async def _find(self, tx: Transaction, number: int | None) -> Story | None:
         return await store.find_story(tx, number) if number is not None else None
@@ -387,18 +347,8 @@ def _is_well(application: Application) -> bool:
     return healthy and not application.is_syncing
 
 
-def _detail(sync: SyncSummary, before: Seen) -> Mapping[str, str]:
-    """Return what the words of a change are made of: see `bot.journal.words`."""
-    who = initiator_of(sync)
-    name = name_of_initiator(sync)
-    after = next((each for each in sync.revisions if each), "")
-    known = before.deployed.split(" ")[0]
-    return {
-        **({"by": name} if who in {Initiator.SOMEBODY, Initiator.KARGO, Initiator.OURS} and name else {}),
-        **({"how": name} if who in {Initiator.AUTO_SYNC, Initiator.APPLICATION_SET} else {}),
-        **({"from": known} if known else {}),
-        **({"to": after} if after else {}),
-    }
+def _in_order(fresh: Collection[News]) -> list[News]:
+    return [each for each in _FIRST if each in fresh]
 
 
 def _nobody() -> None:

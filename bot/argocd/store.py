@@ -21,6 +21,7 @@ seen = Table(
     Column("deployed", Text, nullable=False),
     Column("told", Json, nullable=False),
     Column("episode", BigId),
+    Column("history", BigId),
 )
 story = Table(
     "argocd_episode",
@@ -55,16 +56,15 @@ async def newest_finish(tx: Transaction) -> datetime | None:
     return found
 
 
-async def save_seen(
-    tx: Transaction, key: ObjectKey, what: Seen, *, finished_at: datetime | None, is_known: bool
-) -> None:
+async def save_seen(tx: Transaction, key: ObjectKey, what: Seen, *, is_known: bool) -> None:
     """Note what was seen of an Application."""
     values = {
         "sync": what.sync,
-        "finished_at": finished_at,
+        "finished_at": what.finished_at,
         "deployed": what.deployed,
         "told": sorted(each.value for each in what.told),
         "episode": what.story,
+        "history": what.history,
     }
     if is_known:
         which = (seen.c.namespace == key.namespace, seen.c.name == key.name)
@@ -136,6 +136,8 @@ def _seen(row: Row[Any]) -> Seen:
         deployed=row.deployed,
         told=frozenset(News(each) for each in row.told if each in known),
         story=row.episode,
+        history=row.history,
+        finished_at=row.finished_at,
     )
 
 

@@ -20,6 +20,7 @@ REOPENS_WITHIN: Final = timedelta(minutes=30)
 """What is wrong again so soon after all was well goes on with the same story."""
 
 _MOST_HAPPENINGS: Final = 12
+_LONGEST_WORDS: Final = 300
 _TERMINATED: Final = "Operation terminated"
 
 
@@ -69,6 +70,10 @@ class Seen:
     """What was wrong and is known to be: told, or there from the beginning."""
     story: int | None = None
     """The story that goes on."""
+    history: int | None = None
+    """The number of the last deployment that is noted; None: not known."""
+    finished_at: datetime | None = None
+    """When the last sync was over that is noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +155,32 @@ def words_about(news: News, application: Application) -> str:
             return name_of_initiator(sync) if sync is not None else ""
         case _:
             return ""
+
+
+def happenings_of(
+    fresh: Iterable[News], application: Application, *, now: datetime, not_before: datetime | None = None
+) -> list[Happening]:
+    """Return what happened, oldest first, each at the time that Argo CD says, if that can be."""
+    happened = []
+    for news in fresh:
+        at = min(_moment_of(news, application) or now, now)
+        at = at if not_before is None else max(at, not_before)
+        happened.append(Happening(news=news, at=at, words=words_about(news, application)[:_LONGEST_WORDS]))
+    return sorted(happened, key=lambda happening: happening.at)
+
+
+def _moment_of(news: News, application: Application) -> datetime | None:
+    match news:
+        case News.SYNC_FAILED:
+            return application.last_sync.finished_at if application.last_sync is not None else None
+        case News.DEGRADED:
+            return application.health_since
+        case News.ERROR:
+            return next((each.since for each in application.conditions if each.is_error), None)
+        case News.DEPLOYED:
+            return application.deployed.at if application.deployed is not None else None
+        case _:
+            return None
 
 
 def name_of_initiator(sync: SyncSummary) -> str:

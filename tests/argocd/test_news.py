@@ -1,21 +1,27 @@
 """What happens to Applications without us: in the journal once, in a channel as one card a story."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from bot.argocd.news import CARD, NewsDesk
 from bot.argocd.settings import ArgoSettings, compile_news
+from bot.argocd.store import seen as seen_table
 from bot.argocd.stories import News, NewsPolicy, Route
 from bot.cards.store import find_card
+from bot.core.errors import UnavailableError
 from bot.core.loops import AT_ONCE
 from bot.core.matchers import Matcher, MatchOp, parse_matchers
 from bot.database.engine import Database
+from bot.demo.cluster import faults
 from bot.demo.cluster.repositories import Piece
 from bot.journal.model import Outcome
 from tests.support.argo_desk import CONFIG, GITOPS, WEB, Desk
+from tests.support.clock import NOON
 
 EVERYTHING = NewsPolicy(routes=(Route(channel_id=GITOPS),))
+LONG_AGO = NOON - timedelta(days=1)
 NEWER = Piece(kind="Deployment", name="web", image="shop:2")
 
 
@@ -51,6 +57,15 @@ class Newsroom:
         return [
             (entry.detail.get("by") or entry.detail.get("how"), entry.outcome.value, entry.app)
             for entry in (await self.entries())[self.before :]
+        ]
+
+    async def noted(self, name="shop"):
+        """The syncs of one Application, as they stand in the journal: when, who, from and to what."""
+        async with self.desk.leading.reading() as tx:
+            found = await self.desk.journal.list_changes(tx, apps=[f"argocd/{name}"], since=LONG_AGO)
+        return [
+            (one.at, one.entry.detail.get("by"), one.entry.detail.get("from"), one.entry.detail["to"])
+            for one in reversed(found)
         ]
 
     async def story(self, number=1):
@@ -155,6 +170,178 @@ async def test_a_restart_notes_what_happened_meanwhile_and_nothing_twice(stage, 
         last.before = room.before
         await last.look(5)
         assert len(await last.notes()) == 3
+
+
+async def deployed_by(stage, *people, name="shop"):
+    """Have each deploy another revision, while nobody looks; returns when each was over, by whom, from, to."""
+    done = []
+    for who in people:
+        before = stage.app(name)["status"]["history"][-1]["revision"]
+        after = stage.commit(Piece(kind="Deployment", name="web", image=f"shop:{who}"), CONFIG, app=name)
+        stage.sync_by(who, name=name)
+        await stage.step(4)
+        assert stage.state(name)["phase"] == "Succeeded"
+        done.append((datetime.fromisoformat(stage.state(name)["finishedAt"]), who, before, after))
+    return done
+
+
+async def test_what_was_deployed_while_nobody_looked_is_noted_when_it_happened(stage, room):
+    await stage.deployed()
+    await room.began()
+    done = await deployed_by(stage, "carol", "dave", "erin")
+    room.desk.clock.advance(timedelta(hours=3))
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert (await again.noted())[room.before :] == done
+    async with room.desk.restarted() as third:
+        last = Newsroom(third)
+        await last.look(3)
+        assert (await last.noted())[room.before :] == done
+
+
+async def test_what_was_missed_before_a_failure_is_noted_as_well(stage, room):
+    await stage.deployed()
+    await room.began()
+    done = await deployed_by(stage, "carol", "dave")
+    stage.commit(WEB, Piece(kind="ConfigMap", name="config", content="2", refused="quota exceeded"))
+    stage.sync_by("erin")
+    await stage.step(4)
+    stage.sync_by("erin")
+    await stage.step()
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(5)
+        assert (await again.noted())[room.before :] == done
+        assert [entry.outcome for entry in (await again.entries())[room.before :]] == [
+            Outcome.DONE,
+            Outcome.DONE,
+            Outcome.FAILED,
+        ]
+
+
+async def test_an_application_that_was_met_for_the_first_time_is_noted_from_what_is_known_on(stage, room):
+    await stage.deployed(name="old")
+    await room.began()
+    # A second one comes to be and is deployed twice, while nobody looks.
+    await stage.deployed()
+    done = await deployed_by(stage, "carol")
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert [who for _, who, _, _ in await again.noted()] == ["admin", "carol"]
+        assert (await again.noted())[-1] == done[-1]
+
+
+async def test_the_numbers_of_a_history_may_begin_anew(stage, room):
+    await stage.deployed()
+    await deployed_by(stage, "carol", "dave")
+    await room.began()
+    stage.patch({"metadata": {"finalizers": None}})
+    stage.server.delete("Application", "argocd", "shop")
+    await stage.step()
+    await stage.deployed()
+    done = await deployed_by(stage, "erin")
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert [who for _, who, _, _ in (await again.noted())[room.before :]] == ["admin", "erin"]
+        assert (await again.noted())[-1] == done[-1]
+
+
+async def test_what_was_remembered_by_an_older_version_is_enough(stage, room):
+    await stage.deployed()
+    await room.began()
+    async with room.desk.leading.transaction() as tx:
+        await tx.execute(update(seen_table).values(history=None))
+    done = await deployed_by(stage, "carol", "dave")
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert (await again.noted())[room.before :] == done
+
+
+async def test_our_own_syncs_that_were_missed_are_not_noted_twice(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.commit(NEWER, CONFIG)
+    await refreshed(stage)
+    await stage.step()
+    await room.desk.catch_up()
+    name = await room.desk.sync()
+    await room.desk.until_over(name)
+    done = await deployed_by(stage, "carol")
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        assert [who for _, who, _, _ in await again.noted() if who] == ["admin", *(each[1] for each in done)]
+
+
+async def test_a_sync_that_runs_is_noted_when_it_is_over(stage, room):
+    await stage.deployed()
+    await room.began()
+    done = await deployed_by(stage, "carol")
+    running = stage.app()["status"]["operationState"]
+    # Argo CD writes the history down before it says that the sync is over.
+    stage.patch({"status": {"operationState": {**running, "phase": "Running", "finishedAt": None}}})
+    await room.desk.catch_up()
+    while await room.news.step() == AT_ONCE:
+        pass
+    assert (await room.noted())[room.before :] == []
+    stage.patch({"status": {"operationState": running}})
+    await room.look(3)
+    assert (await room.noted())[room.before :] == done
+
+
+async def test_a_history_that_cannot_be_read_now_is_waited_for(stage, room):
+    await stage.deployed()
+    await room.began()
+    done = await deployed_by(stage, "carol", "dave")
+    await room.desk.catch_up()
+    stage.server.faults.add(faults.UNAVAILABLE, verb="get", resource="applications", times=None)
+    with pytest.raises(UnavailableError):
+        await room.news.step()
+    stage.server.faults.clear()
+    await room.look(3)
+    assert (await room.noted())[room.before :] == done
+
+
+async def test_a_history_that_may_not_be_read_holds_up_nothing(stage, room):
+    await stage.deployed()
+    await room.began()
+    done = await deployed_by(stage, "carol", "dave")
+    stage.server.faults.add(faults.FORBIDDEN_PRETTY, verb="get", resource="applications", times=None)
+    await room.look()
+    ((at, who, _, after),) = (await room.noted())[room.before :]
+    assert (at, who, after) == (done[-1][0], "dave", done[-1][-1])
+
+
+async def test_a_clock_that_is_ahead_tells_nothing_of_the_future(stage, room):
+    await stage.deployed()
+    await room.began()
+    ((at, *_),) = await deployed_by(stage, "carol")
+    ahead = (at + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    stage.patch({"status": {"operationState": {"finishedAt": ahead}}})
+    await room.desk.catch_up()
+    while await room.news.step() == AT_ONCE:
+        pass
+    assert (await room.noted())[-1][0] == room.desk.clock.now()
+
+
+async def test_a_story_says_when_it_began_not_when_it_was_seen(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.controller.break_down("argocd", "shop", "web")
+    await refreshed(stage)
+    await stage.step(2)
+    broke = datetime.fromisoformat(stage.app()["status"]["health"]["lastTransitionTime"])
+    room.desk.clock.advance(timedelta(hours=3))
+    async with room.desk.restarted() as other:
+        again = Newsroom(other)
+        await again.look(3)
+        story = await again.story()
+        assert story.opened_at == broke
+        assert [(each.news, each.at) for each in story.happenings] == [(News.DEGRADED, broke)]
 
 
 async def test_a_failed_sync_is_told_and_is_no_change(stage, room):
