@@ -31,6 +31,7 @@ from bot.journal.service import Journal
 from bot.operations import store as operations_store
 from bot.operations.life import PREVIEW_LASTS
 from bot.operations.sources import OPERATION
+from bot.telemetry.metrics import JOB_LAST_SUCCESS
 from bot.timers.service import Timers
 
 HEAD = "journal-head"
@@ -76,6 +77,7 @@ class Housekeeping:
         await self._forget()
         for job in self._also:
             await job()
+        JOB_LAST_SUCCESS.labels("housekeeping").set(self._clock.now().timestamp())
         return None
 
     async def _post_heads(self) -> None:

@@ -14,6 +14,7 @@ from bot.journal.service import list_vanished
 from bot.journal.store import list_unposted
 from bot.operations.model import State
 from bot.operations.sources import OPERATION
+from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import ALERTS, CRITICAL, OPERATORS, a_policy, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
 from tests.support.operating import GITOPS, Operating, a_plan
@@ -46,6 +47,14 @@ async def agree(rooms, kind, key, channel, *, message=7):
     card = await rooms.card(kind, key, channel)
     async with rooms.database.transaction() as tx:
         await cards_store.mark_live(tx, card.id, message_id=message, version=card.wanted)
+
+
+async def test_it_tells_when_it_was_done(rooms, housekeeping):
+    await housekeeping.step()
+    told = REGISTRY.get_sample_value(
+        "the_machine_job_last_success_timestamp_seconds", {"task": "housekeeping"}
+    )
+    assert told == rooms.clock.now().timestamp()
 
 
 async def test_what_was_over_long_ago_is_forgotten_with_its_card(rooms, housekeeping):

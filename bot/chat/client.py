@@ -23,7 +23,7 @@ from bot.chat.replies import NO_MENTIONS, Interaction, answer_error
 from bot.chat.wire import Wire
 from bot.core.errors import InvalidError, UnavailableError
 from bot.telemetry import tracing
-from bot.telemetry.metrics import INTERACTIONS
+from bot.telemetry.metrics import INTERACTION_SECONDS, INTERACTIONS
 
 log = structlog.get_logger(__name__)
 
@@ -76,7 +76,11 @@ class MachineTree(app_commands.CommandTree["MachineBot"]):
             await super()._call(interaction)
             return
         # The command itself is looked up inside: its name is known from the data.
-        with tracing.span(f"interaction {_name_of(interaction)}", tracing.Kind.SERVER):
+        name = _name_of(interaction)
+        with (
+            tracing.span(f"interaction {name}", tracing.Kind.SERVER),
+            INTERACTION_SECONDS.labels(name).time(),
+        ):
             await super()._call(interaction)
 
     async def on_error(self, interaction: Interaction, error: app_commands.AppCommandError, /) -> None:

@@ -7,6 +7,7 @@ new client object, after a wait that is capped. The old one still carries messag
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ import structlog
 from bot.chat.client import MachineBot
 from bot.core.clock import Clock
 from bot.core.errors import MachineError, UnavailableError
-from bot.telemetry.metrics import GATEWAY_CONNECTED
+from bot.telemetry.metrics import GATEWAY_CONNECTED, GATEWAY_LATENCY
 
 log = structlog.get_logger(__name__)
 
@@ -134,6 +135,7 @@ class DiscordConnection:
         """Stay connected until cancelled."""
         # It logs a traceback for each of its tries; we say once what is wrong.
         logging.getLogger("discord.client").setLevel(logging.CRITICAL)
+        GATEWAY_LATENCY.set_function(self._latency)
         try:
             while True:
                 problem = await self._live_once()
@@ -143,6 +145,11 @@ class DiscordConnection:
                 await asyncio.sleep(wait.total_seconds())
         finally:
             await self._stop()
+
+    def _latency(self) -> float:
+        if self._bot is None or self._state.phase is not Phase.CONNECTED:
+            return math.nan
+        return self._bot.latency
 
     async def _live_once(self) -> Problem:
         try:

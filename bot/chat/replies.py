@@ -20,7 +20,7 @@ from bot.chat.text import cut
 from bot.core.actor import Actor, ActorKind
 from bot.core.errors import LostLeadershipError, MachineError, RefusedError
 from bot.telemetry import tracing
-from bot.telemetry.metrics import INTERACTIONS
+from bot.telemetry.metrics import INTERACTION_SECONDS, INTERACTIONS
 
 Interaction = discord.Interaction[Any]
 Choice = app_commands.Choice[str]
@@ -63,7 +63,7 @@ async def replace(interaction: Interaction, answer: Answer) -> None:
 
 async def guarded(interaction: Interaction, name: str, work: Awaitable[None]) -> None:
     """Do what a person asked for by a button, select or dialog; whatever goes wrong, the person is told."""
-    with tracing.span(f"interaction {name}", tracing.Kind.SERVER):
+    with tracing.span(f"interaction {name}", tracing.Kind.SERVER), INTERACTION_SECONDS.labels(name).time():
         try:
             await work
         except Exception as error:  # noqa: BLE001  # The interaction handler: it answers and logs everything.

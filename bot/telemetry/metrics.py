@@ -71,10 +71,22 @@ GATEWAY_CONNECTED = Gauge(
     "Whether Discord's gateway is connected (1) or not (0).",
     registry=REGISTRY,
 )
+GATEWAY_LATENCY = Gauge(
+    "the_machine_gateway_latency_seconds",
+    "How long Discord's gateway took to answer the last heartbeat; NaN while it is not connected.",
+    registry=REGISTRY,
+)
 INTERACTIONS = Counter(
     "the_machine_interactions",
     "Commands and buttons, by name and result.",
     ["command", "result"],
+    registry=REGISTRY,
+)
+INTERACTION_SECONDS = Histogram(
+    "the_machine_interaction_duration_seconds",
+    "Time from a command or button to the end of its answer, by name.",
+    ["command"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30),
     registry=REGISTRY,
 )
 OPERATIONS_ENDED = Counter(
@@ -109,6 +121,12 @@ AUTHORIZATION_DENIED = Counter(
 )
 AUDIT_EVENTS = Counter(
     "the_machine_audit_events", "Journal entries written, by action.", ["action"], registry=REGISTRY
+)
+JOB_LAST_SUCCESS = Gauge(
+    "the_machine_job_last_success_timestamp_seconds",
+    "When a task of the calendar was last done: housekeeping.",
+    ["task"],
+    registry=REGISTRY,
 )
 CONFIG_RELOAD_SUCCESSFUL = Gauge(
     "the_machine_config_last_reload_successful",

@@ -10,6 +10,7 @@ from bot.access.model import KNOWN_ACTIONS
 from bot.core.findings import Finding
 from bot.core.status import StatusLine
 from bot.housekeeping import HEAD, head_key
+from bot.telemetry.metrics import REGISTRY
 from tests.support.alerts import a_body, an_entry
 from tests.support.world import buttons_of, words_of
 
@@ -293,7 +294,10 @@ async def test_status_says_what_is_wrong(town, ask):
 
 
 async def test_about_says_version_and_since_when(town, ask):
+    name = "the_machine_interaction_duration_seconds_count"
+    before = REGISTRY.get_sample_value(name, {"command": "machine about"}) or 0
     shown = words_of((await ask("machine about")).response)
+    assert REGISTRY.get_sample_value(name, {"command": "machine about"}) == before + 1
     assert "The Machine 0." in shown
     assert "Running since <t:" in shown
 

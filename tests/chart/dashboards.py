@@ -76,6 +76,12 @@ def rate(metric: str, by: str, extra: str = "") -> tuple[str, str]:
 
 YES_NO = {"1": ("yes", "green"), "0": ("no", "red")}
 
+# A process that has not led yet says 0.
+_LED_ANEW = (
+    "max(max_over_time(the_machine_leadership_epoch{@}[1h]))"
+    " - max(the_machine_leadership_epoch{@} offset 1h > 0)"
+)
+
 BOT = Dashboard(
     "the-machine",
     "The Machine",
@@ -113,6 +119,25 @@ BOT = Dashboard(
         ),
         (
             line(
+                "Who leads",
+                "1: this process. Two at once cannot both write.",
+                ("the_machine_leading{@}", "{{instance}}"),
+                stacked=True,
+            ),
+            line(
+                "The lead was taken",
+                "Times in an hour; each begins an epoch. A restart is one too.",
+                (_LED_ANEW, "times"),
+            ),
+            line(
+                "Discord's gateway",
+                "Until it answered the last heartbeat.",
+                ("max(the_machine_gateway_latency_seconds{@})", "latency"),
+                unit="s",
+            ),
+        ),
+        (
+            line(
                 "Requests to Discord",
                 "By method and status.",
                 rate("the_machine_discord_requests_total", "method, status"),
@@ -127,6 +152,12 @@ BOT = Dashboard(
             line("Commands and buttons", "By name.", rate("the_machine_interactions_total", "command")),
             line(
                 "How they ended", "By result.", rate("the_machine_interactions_total", "result"), stacked=True
+            ),
+            line(
+                "How long they took",
+                "To the end of the answer; Discord waits 3 s for its beginning.",
+                *quantiles("the_machine_interaction_duration_seconds"),
+                unit="s",
             ),
         ),
         (
@@ -327,7 +358,58 @@ DELIVERIES = Dashboard(
     ),
 )
 
-ALL = (BOT, ALERTS, DELIVERIES)
+_SERVER = "server_host, server_port, server_edition"
+_ADDRESS = "{{server_host}}:{{server_port}}"
+MINECRAFT = Dashboard(
+    "the-machine-minecraft",
+    "The Machine: Minecraft",
+    (
+        (
+            stat(
+                "Servers that are up",
+                "Of those that are watched.",
+                f"sum(max by ({_SERVER}) (minecraft_status_healthy{{@}}))",
+            ),
+            stat(
+                "Servers",
+                "That are watched.",
+                f"count(max by ({_SERVER}) (minecraft_status_healthy{{@}}))",
+            ),
+            stat(
+                "Players",
+                "On all servers.",
+                f"sum(max by ({_SERVER}) (minecraft_status_players_online_count{{@}}))",
+            ),
+        ),
+        (
+            line(
+                "Players",
+                "By server.",
+                (f"max by ({_SERVER}) (minecraft_status_players_online_count{{@}})", _ADDRESS),
+            ),
+            line(
+                "Up",
+                "1: it answers.",
+                (f"max by ({_SERVER}) (minecraft_status_healthy{{@}})", _ADDRESS),
+            ),
+        ),
+        (
+            line(
+                "Time until the answer",
+                "Of the last one, by server.",
+                (f"max by ({_SERVER}) (minecraft_status_response_time_seconds{{@}})", _ADDRESS),
+                unit="s",
+            ),
+            line(
+                "How servers are asked",
+                "By what became of it.",
+                rate("the_machine_minecraft_pings_total", "result"),
+            ),
+        ),
+    ),
+)
+
+ALL = (BOT, ALERTS, DELIVERIES, MINECRAFT)
 
 
 def drawn(dashboard: Dashboard) -> str:

@@ -29,14 +29,15 @@ def known():
     return {
         f"{metric._name}{suffix}": set(metric._labelnames) | ({"le"} if suffix == "_bucket" else set())
         for metric in REGISTRY._collector_to_names
-        if metric._name.startswith("the_machine_")
         for suffix in suffixes[metric._type]
     }
 
 
 def used(expression):
     """Each name in an expression with the labels that select it."""
-    for name, selector in re.findall(r"\b((?:the_machine|process)_\w+)(?:\{([^}]*)\})?", expression):
+    for name, selector in re.findall(
+        r"\b((?:the_machine|minecraft_status|process)_\w+)(?:\{([^}]*)\})?", expression
+    ):
         yield name, set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
 
 
@@ -142,7 +143,8 @@ def test_every_expression_of_a_dashboard_is_promql(tmp_path):
 def test_the_chart_brings_them_unchanged():
     values = {
         "dashboards": {"enabled": True},
-        "prometheusRule": {"enabled": True, "runbookUrl": "https://x.org/r#"},
+        "prometheusRule": {"enabled": True, "runbookUrl": "https://x.org/r#", "minecraftServers": True},
+        "config": {"minecraft": {}},
     }
     rendered = render(merged(MINIMAL, values))
     for path in DASHBOARDS:
@@ -159,3 +161,21 @@ def test_the_chart_brings_them_unchanged():
 def test_without_an_address_of_runbooks_none_is_named():
     rendered = render(merged(MINIMAL, {"prometheusRule": {"enabled": True}}))
     assert "runbook_url" not in yaml.safe_dump(rendered.one("PrometheusRule"))
+
+
+@pytest.mark.parametrize(
+    ("values", "extra"),
+    [
+        ({}, set()),
+        ({"config": {"minecraft": {}}}, {"TheMachineMinecraftUnasked"}),
+        (
+            {"config": {"minecraft": {}}, "prometheusRule": {"minecraftServers": True}},
+            {"TheMachineMinecraftUnasked", "MinecraftServerDown"},
+        ),
+    ],
+)
+def test_rules_about_minecraft_come_where_they_are_wanted(values, extra):
+    found = render(merged(MINIMAL, {"prometheusRule": {"enabled": True}}, values)).one("PrometheusRule")
+    names = {rule["alert"] for group in found["spec"]["groups"] for rule in group["rules"]}
+    always = {rule["alert"] for rule in rules()} - {"TheMachineMinecraftUnasked", "MinecraftServerDown"}
+    assert names == always | extra

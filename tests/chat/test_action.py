@@ -9,6 +9,7 @@ from bot.chat.handlers import Actions
 from bot.chat.layout import container, row, text, view
 from bot.chat.replies import GuardedModal, acknowledge, actor_from, defer, reply
 from bot.core.errors import ConflictError, UnavailableError
+from bot.telemetry.metrics import REGISTRY
 from tests.support.chat import GUILD_ID, a_bot
 
 
@@ -108,6 +109,17 @@ async def test_a_button_does_what_was_registered(simcord_bot, channel, alice, op
     assert key == "520"
     assert (actor.id, actor.name, actor.administrator) == (str(alice.id), "alice", False)
     assert actor.roles == {str(operators.id), str(GUILD_ID)}
+
+
+def timed(name):
+    return REGISTRY.get_sample_value("the_machine_interaction_duration_seconds_count", {"command": name}) or 0
+
+
+async def test_how_long_the_answer_to_a_button_took_is_told(simcord_bot, channel, alice):
+    before = timed("ack")
+    await post(simcord_bot, channel, button("ack", "520", "Acknowledge"))
+    await alice.click(channel.last_message, label="Acknowledge")
+    assert timed("ack") == before + 1
 
 
 async def test_a_button_from_before_a_restart_works(simcord_env, simcord_bot, channel, alice, pressed):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from datetime import timedelta
 
 import aiohttp
@@ -13,7 +14,7 @@ from bot.chat.connection import DiscordConnection, Patience, Phase
 from bot.chat.messages import DiscordMessages
 from bot.core.clock import SystemClock
 from bot.core.errors import InvalidError, UnavailableError
-from bot.telemetry.metrics import GATEWAY_CONNECTED
+from bot.telemetry.metrics import GATEWAY_CONNECTED, REGISTRY
 from tests.simulators.discord.faults import rate_limited, server_error
 from tests.simulators.discord.redirect import redirected
 from tests.simulators.discord.server import DiscordServer
@@ -125,9 +126,11 @@ async def test_it_connects_and_tells(server):
         await watched.until_phase(Phase.CONNECTED)
         assert watched.connection.client is watched.bots[0]
         assert GATEWAY_CONNECTED._value.get() == 1
+        assert 0 < REGISTRY.get_sample_value("the_machine_gateway_latency_seconds") < 5
     assert watched.connection.state.phase is Phase.STOPPED
     assert watched.bots[0].is_closed()
     assert GATEWAY_CONNECTED._value.get() == 0
+    assert math.isnan(REGISTRY.get_sample_value("the_machine_gateway_latency_seconds"))
 
 
 @pytest.mark.parametrize(
