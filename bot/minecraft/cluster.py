@@ -11,6 +11,7 @@ from bot.kube.transport import Cluster
 from bot.minecraft.discovery import (
     OPERATION,
     Found,
+    Manager,
     Pod,
     Service,
     Workload,
@@ -85,17 +86,19 @@ class MinecraftCluster:
         body = {"metadata": {"annotations": {OPERATION: operation}}, "spec": {"replicas": replicas}}
         await self._cluster.merge_patch(WORKLOADS[workload.kind], workload.namespace, workload.name, body)
 
-    async def find_healer(self, workload: Workload) -> str | None:
-        """Return the Application that would undo a change of a workload's replicas, as `namespace/name`."""
+    async def find_manager(self, workload: Workload) -> Manager | None:
+        """Return the Application that a workload belongs to, and whether it undoes a change of replicas."""
         key = managing_application(workload, home=self._home)
         if key is None:
             return None
+        name = "/".join(key)
         try:
             application = await self._cluster.get(APPLICATIONS, *key)
-        except (NotFoundError, ForbiddenError):
-            # Without Argo CD, or without a right to look at it, nobody can say that it would.
+        except NotFoundError:
             return None
-        return "/".join(key) if heals_replicas(application, workload) else None
+        except ForbiddenError:
+            return Manager(name, undoes=None)
+        return Manager(name, undoes=heals_replicas(application, workload))
 
     def _watched(self) -> list[Watched[Any]]:
         pods = [self._pods] if self._pods is not None else []

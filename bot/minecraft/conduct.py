@@ -13,7 +13,7 @@ from bot.core.errors import ConflictError, InvalidError, MachineError
 from bot.database.engine import Database
 from bot.minecraft.cluster import MinecraftCluster
 from bot.minecraft.console import SAVE, say_command
-from bot.minecraft.discovery import Workload
+from bot.minecraft.discovery import Manager, Workload
 from bot.minecraft.model import Stop
 from bot.minecraft.polling import Polling
 from bot.minecraft.rcon import Consoles
@@ -54,8 +54,7 @@ class _Scaling:
         return await self._cluster.read_workload(request["kind"], request["namespace"], request["name"])
 
     async def _scale(self, operation: Operation, workload: Workload) -> None:
-        if (healer := await self._cluster.find_healer(workload)) is not None:
-            raise ConflictError(healed_words(healer))
+        refuse_if_undone(await self._cluster.find_manager(workload))
         await self._cluster.scale(workload, self.replicas, operation=operation.id)
 
     async def _note(self, operation: Operation, stop: Stop | None) -> None:
@@ -135,8 +134,7 @@ class Stopping(_Scaling):
         standing = self._polling.standings.get(request["server"])
         if standing is not None and standing.players and not request["force"]:
             raise ConflictError("Somebody has joined meanwhile. Ask again to stop it all the same.")
-        if (healer := await self._cluster.find_healer(workload)) is not None:
-            raise ConflictError(healed_words(healer))
+        refuse_if_undone(await self._cluster.find_manager(workload))
         # Noted before: nobody is to be called because of what was wanted.
         await self._note(operation, Stop(by_id=operation.asked_by.id, at=self._clock.now()))
         await self._say_farewell(request["server"])
@@ -170,12 +168,17 @@ class Stopping(_Scaling):
             log.warning("minecraft_farewell_failed", server=server, why=str(error))
 
 
-def healed_words(application: str) -> str:
-    """Say why scaling would be in vain."""
-    return (
-        f"Argo CD would undo it: `{application}` heals itself and does not ignore `/spec/replicas`. "
-        "Change the number of replicas in Git, or add it to `ignoreDifferences`."
-    )
+def refuse_if_undone(manager: Manager | None) -> None:
+    """Refuse what would be in vain.
+
+    Raises:
+        ConflictError: Argo CD would undo it; the text says what to do about that.
+    """
+    if manager is not None and manager.undoes:
+        raise ConflictError(
+            f"Argo CD would undo it: `{manager.name}` heals itself and does not ignore `/spec/replicas`. "
+            "Change the number of replicas in Git, or add it to `ignoreDifferences`."
+        )
 
 
 def _is_fresh(checked_at: datetime, begun: datetime | None) -> bool:

@@ -20,6 +20,8 @@ PING: Final = "the-machine.dev/minecraft-ping"
 OPERATION: Final = "the-machine.dev/operation"
 """On a workload: the operation that last started or stopped it."""
 TRACKING: Final = "argocd.argoproj.io/tracking-id"
+INSTANCE: Final = "app.kubernetes.io/instance"
+"""Which Argo CD tracks by as well, and which charts of Helm set for their own reasons."""
 ROUTER_NAME: Final = "mc-router.itzg.me/externalServerName"
 ROUTER_DEFAULT: Final = "mc-router.itzg.me/defaultServer"
 
@@ -65,6 +67,7 @@ class Workload:
     ready: int
     operation: str = ""
     tracking: str = ""
+    instance: str = ""
 
     @property
     def is_stopped(self) -> bool:
@@ -83,6 +86,16 @@ class Pod:
     is_ready: bool
     words: str
     """Plain: how it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """The Application that a workload belongs to."""
+
+    name: str
+    """As `namespace/name`."""
+    undoes: bool | None
+    """Whether it would undo a change of the number of replicas; None: it may not be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +150,7 @@ def read_workload(raw: Mapping[str, Any], kind: str) -> Workload:
         int(status.get("readyReplicas") or 0),
         notes.get(OPERATION, ""),
         notes.get(TRACKING, ""),
+        (about.get("labels") or {}).get(INSTANCE, ""),
     )
 
 
@@ -186,7 +200,7 @@ def discover(
 
 def managing_application(workload: Workload, *, home: str) -> tuple[str, str] | None:
     """Return namespace and name of the Application that a workload says it belongs to."""
-    name = workload.tracking.partition(":")[0]
+    name = workload.tracking.partition(":")[0] or workload.instance
     if not name:
         return None
     namespace, underscore, rest = name.partition("_")
@@ -195,6 +209,9 @@ def managing_application(workload: Workload, *, home: str) -> tuple[str, str] | 
 
 def heals_replicas(application: Mapping[str, Any], workload: Workload) -> bool:
     """Tell whether Argo CD would undo a change of the number of replicas."""
+    # Where only the label says so, it may be a release of Helm that is called like an Application.
+    if workload.instance and not workload.tracking and not _lists(application, workload):
+        return False
     spec = application.get("spec") or {}
     automated = (spec.get("syncPolicy") or {}).get("automated")
     if not isinstance(automated, Mapping) or automated.get("enabled") is False:
@@ -202,6 +219,12 @@ def heals_replicas(application: Mapping[str, Any], workload: Workload) -> bool:
     if not automated.get("selfHeal"):
         return False
     return not any(_ignores(each, workload) for each in spec.get("ignoreDifferences") or [])
+
+
+def _lists(application: Mapping[str, Any], workload: Workload) -> bool:
+    resources = (application.get("status") or {}).get("resources") or []
+    wanted = (workload.kind, workload.namespace, workload.name)
+    return any((each.get("kind"), each.get("namespace"), each.get("name")) == wanted for each in resources)
 
 
 def _ignores(rule: Mapping[str, Any], workload: Workload) -> bool:

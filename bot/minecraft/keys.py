@@ -8,8 +8,8 @@ from bot.core.actor import Actor
 from bot.core.errors import ConflictError, InvalidError
 from bot.minecraft.card.parts import counted, listed
 from bot.minecraft.cluster import MinecraftCluster
-from bot.minecraft.conduct import START, STOP, healed_words
-from bot.minecraft.discovery import Workload
+from bot.minecraft.conduct import START, STOP, refuse_if_undone
+from bot.minecraft.discovery import Manager, Workload
 from bot.minecraft.model import View
 from bot.minecraft.rcon import Consoles
 from bot.minecraft.service import Door
@@ -50,10 +50,11 @@ class Keys:
             InvalidError: It does not run where we can start it.
         """
         view = await self._door.enter(name, MAY_START, by=by)
-        workload = await self._changeable(view)
+        workload, manager = await self._changeable(view)
         if not workload.is_stopped:
             raise ConflictError(f"{view.server.name} is to run already: it has {_replicas(workload.wanted)}.")
-        plan = _plan(START, MAY_START, view, workload, _start_lines(workload), to=1)
+        lines = [*_start_lines(workload), *_doubts(manager)]
+        plan = _plan(START, MAY_START, view, workload, lines, to=1)
         return await self._operations.propose(plan, by=by, channel_id=channel_id)
 
     async def propose_stop(self, name: str, *, by: Actor, channel_id: int) -> Operation:
@@ -64,24 +65,24 @@ class Keys:
             InvalidError: It does not run where we can stop it.
         """
         view = await self._door.enter(name, MAY_STOP, by=by)
-        workload = await self._changeable(view)
+        workload, manager = await self._changeable(view)
         if workload.is_stopped:
             raise ConflictError(f"{view.server.name} is stopped already.")
         has_console = self._consoles.find(view.server.name) is not None
-        lines = _stop_lines(view, workload, has_console=has_console)
+        lines = [*_stop_lines(view, workload, has_console=has_console), *_doubts(manager)]
         plan = _plan(STOP, MAY_STOP, view, workload, lines, to=0)
         return await self._operations.propose(plan, by=by, channel_id=channel_id)
 
-    async def _changeable(self, view: View) -> Workload:
+    async def _changeable(self, view: View) -> tuple[Workload, Manager | None]:
         name, cluster, known = view.server.name, self._cluster(), self._workload(view.server.name)
         if not self._is_allowed():
             raise InvalidError("Starting and stopping servers is switched off (`minecraft.write`).")
         if cluster is None or known is None:
             raise InvalidError(f"{name} does not run where it could be started or stopped from here.")
         workload = await cluster.read_workload(known.kind, known.namespace, known.name)
-        if (healer := await cluster.find_healer(workload)) is not None:
-            raise ConflictError(healed_words(healer))
-        return workload
+        manager = await cluster.find_manager(workload)
+        refuse_if_undone(manager)
+        return workload, manager
 
 
 def _plan(kind: str, action: str, view: View, workload: Workload, lines: Iterable[str], *, to: int) -> Plan:
@@ -127,6 +128,15 @@ def _stop_lines(view: View, workload: Workload, *, has_console: bool) -> Iterato
         yield "First it is said in the game and the world is saved."
     else:
         yield "Nobody is told in the game, for no console is configured; it saves as it ends."
+
+
+def _doubts(manager: Manager | None) -> Iterator[str]:
+    """Say so where nobody can tell whether it will last."""
+    if manager is not None and manager.undoes is None:
+        yield (
+            f"Argo CD may undo it: whether {code(manager.name)} heals itself cannot be seen from here, "
+            "for Applications may not be read."
+        )
 
 
 def _what(workload: Workload) -> str:

@@ -9,7 +9,7 @@ import pytest
 from bot.core.tasks import running
 from bot.database.engine import Database
 from bot.demo.cluster.server import ApiServer
-from bot.minecraft.discovery import OPERATION, PING, TRACKING
+from bot.minecraft.discovery import INSTANCE, OPERATION, PING, TRACKING
 from tests.support.alerting import open_rooms
 from tests.support.chart_rights import within_the_charts_rights
 from tests.support.kube import a_client
@@ -31,8 +31,10 @@ class Stage:
         self.put(replicas=0)
         self.serve()
 
-    def put(self, **options):
-        self.server.put("Deployment", a_workload("survival", **options))
+    def put(self, *, about=None, **options):
+        made = a_workload("survival", **options)
+        made["metadata"]["labels"] = about or {}
+        self.server.put("Deployment", made)
 
     def serve(self):
         ping = {PING: f"127.0.0.1:{self.game.port}"}
@@ -275,7 +277,17 @@ async def refused(town, command="start", person=None):
 async def test_where_argo_cd_would_undo_it_that_is_the_answer(town, stage):
     tracked = {TRACKING: "games:apps/Deployment:games/survival"}
     stage.put(replicas=0, annotations=tracked)
-    application = {
+    stage.server.put("Application", an_application())
+    await seen(town, stage)
+    assert "Argo CD would undo it: `argocd/games` heals itself" in await refused(town)
+    ignored = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
+    stage.server.patch("Application", "argocd", "games", {"spec": {"ignoreDifferences": ignored}})
+    shown = await town.alice.slash(town.general, "minecraft start", server="survival")
+    assert "### Start survival?" in words_of(shown.response)
+
+
+def an_application(**status):
+    return {
         "metadata": {"name": "games", "namespace": "argocd"},
         "spec": {
             "project": "default",
@@ -283,14 +295,33 @@ async def test_where_argo_cd_would_undo_it_that_is_the_answer(town, stage):
             "destination": {"namespace": "games"},
             "syncPolicy": {"automated": {"selfHeal": True}},
         },
+        "status": status,
     }
-    stage.server.put("Application", application)
+
+
+async def test_where_applications_may_not_be_read_the_doubt_is_said(town, stage):
+    stage.server.put("Application", an_application())
+    stage.put(replicas=0, annotations={TRACKING: "games:apps/Deployment:games/survival"})
+    stage.server.forbid(resource="applications")
     await seen(town, stage)
-    assert "Argo CD would undo it: `argocd/games` heals itself" in await refused(town)
-    ignored = [{"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/replicas"]}]
-    stage.server.patch("Application", "argocd", "games", {"spec": {"ignoreDifferences": ignored}})
+    shown = await town.alice.slash(town.general, "minecraft start", server="survival")
+    assert "Argo CD may undo it: whether `argocd/games` heals itself" in words_of(shown.response)
+    await town.alice.click(shown.response, label="Confirm")
+    await town.world.settle()
+    assert stage.workload["spec"]["replicas"] == 1
+
+
+async def test_a_label_counts_where_the_application_lists_what_runs_the_server(town, stage):
+    stage.server.put("Application", an_application())
+    stage.put(replicas=0, about={INSTANCE: "games"})
+    await seen(town, stage)
     shown = await town.alice.slash(town.general, "minecraft start", server="survival")
     assert "### Start survival?" in words_of(shown.response)
+    listed = [
+        {"group": "apps", "version": "v1", "kind": "Deployment", "namespace": "games", "name": "survival"}
+    ]
+    stage.server.patch("Application", "argocd", "games", {"status": {"resources": listed}})
+    assert "Argo CD would undo it: `argocd/games` heals itself" in await refused(town)
 
 
 async def test_what_runs_is_not_started_and_what_is_off_not_stopped(town, stage):
