@@ -9,6 +9,7 @@ from discord.ext import commands
 
 from bot.chat.handlers import Actions
 from bot.chat.replies import (
+    MOST_CHOICES,
     Choice,
     GuardedModal,
     Interaction,
@@ -32,8 +33,6 @@ from bot.minecraft.service import PLAYERS as MAY_PLAYERS
 from bot.minecraft.service import REQUEST, STATUS, WHITELIST, Minecraft
 from bot.minecraft.whitelists import LONGEST_NOTE, Whitelists
 from bot.operations.card import render_preview
-
-_MOST_CHOICES: Final = 25
 
 ServerName = app_commands.Range[str, 1, 60]
 PlayerName = app_commands.Range[str, 1, 17]
@@ -177,10 +176,19 @@ class MinecraftCog(commands.GroupCog, group_name="minecraft", group_description=
     async def _complete_request(self, interaction: Interaction, typed: str) -> list[Choice]:
         return await self._offer(interaction, typed, REQUEST)
 
+    @whitelist_remove.autocomplete("player")
+    async def _complete_player(self, interaction: Interaction, typed: str) -> list[Choice]:
+        async def choices() -> list[Choice]:
+            server = getattr(interaction.namespace, "server", None) or ""
+            names = await self._whitelists.offer(server, typed, by=actor_from(interaction))
+            return [Choice(name=name, value=name) for name in names[:MOST_CHOICES]]
+
+        return await offered("minecraft", choices())
+
     async def _offer(self, interaction: Interaction, typed: str, action: str) -> list[Choice]:
         async def choices() -> list[Choice]:
             names = self._minecraft.door.names(by=actor_from(interaction), action=action)
-            return [Choice(name=name, value=name) for name in rank(typed, names, text=str)[:_MOST_CHOICES]]
+            return [Choice(name=name, value=name) for name in rank(typed, names, text=str)[:MOST_CHOICES]]
 
         return await offered("minecraft", choices())
 

@@ -15,7 +15,7 @@ import discord
 
 from bot.alerts import words
 from bot.alerts.extras import for_people, shown, values_line
-from bot.alerts.model import Incident, Severity, State, common
+from bot.alerts.model import OURSELVES, Incident, Severity, State, common
 from bot.alerts.routing import FailedMatcher, RouteVerdict
 from bot.chat import layout
 from bot.chat.action import ActionButton, button, custom_id
@@ -378,7 +378,7 @@ def _buttons(incident: Incident) -> Iterator[ActionButton]:
     elif incident.is_open:
         yield button("unack", key, "Unacknowledge")
     yield button("details", key, "Details")
-    if incident.is_open:
+    if incident.is_open and incident.source != OURSELVES:
         yield from _silence_buttons(incident)
 
 

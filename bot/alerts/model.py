@@ -18,6 +18,9 @@ from bot.core.actor import Actor
 
 IncidentNumber = NewType("IncidentNumber", int)
 
+OURSELVES = "the-machine"
+"""The source of alerts that other rooms tell of, and no Alertmanager."""
+
 _FIRST_ORGANISATION = "1"
 _ORGANISATION = re.compile(r"org:[0-9]+:")
 

@@ -5,13 +5,11 @@ from datetime import datetime
 from typing import Final
 
 from bot.alerts.intake import Intake
-from bot.alerts.model import Alert, AlertStatus, Notification, labels_key
+from bot.alerts.model import OURSELVES, Alert, AlertStatus, Notification, labels_key
 from bot.core.durations import spoken_duration
 from bot.database.engine import Transaction
 from bot.minecraft.model import Alarm, Server, Standing
 
-SOURCE: Final = "the-machine"
-"""What routes see as `__source__`."""
 RECEIVER: Final = "minecraft"
 """What routes see as `__receiver__`."""
 ALERT: Final = "MinecraftServerDown"
@@ -57,7 +55,7 @@ def notification_of(
         ends_at=None if todo is Alarm.OPEN else now,
     )
     return Notification(
-        source=SOURCE,
+        source=OURSELVES,
         receiver=RECEIVER,
         group_key=f"minecraft:{standing.server}",
         group_labels=group,

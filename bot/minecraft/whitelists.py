@@ -1,6 +1,6 @@
 """Whitelists: who changes them, who asks for it, and who decides that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -10,6 +10,7 @@ from bot.chat.rendered import Rendered
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, InvalidError, MachineError, NotFoundError
+from bot.core.ranking import rank
 from bot.database.engine import Database, Transaction
 from bot.journal.model import Entry, Outcome
 from bot.journal.service import Journal
@@ -27,6 +28,7 @@ from bot.minecraft.console import (
     read_words,
     remove_command,
 )
+from bot.minecraft.listings import Listings
 from bot.minecraft.model import View, parse_player
 from bot.minecraft.rcon import Consoles, Rcon
 from bot.minecraft.requests import MOST_WAITING, Request, RequestState
@@ -71,12 +73,24 @@ class Whitelists:
         self._cards = cards
         self._clock = clock
         self._channel = channel
+        self._listings = Listings(clock)
 
     async def list_names(self, server: str, *, by: Actor) -> Listed:
         """Return whom a server lets in."""
         view = await self._door.enter(server, WHITELIST, by=by)
         said = await self._console(view).run(LIST_COMMAND)
-        return Listed(view.server.name, read_whitelist(said), read_words(said))
+        names = read_whitelist(said)
+        if names is not None:
+            self._listings.learn(view.server.name, names)
+        return Listed(view.server.name, names, read_words(said))
+
+    async def offer(self, server: str, typed: str, *, by: Actor) -> Sequence[str]:
+        """Return names on a whitelist that fit what somebody typed, if they may change it; the best first."""
+        name = server.strip().lower()
+        console = self._consoles.find(name) if name in self._door.names(by=by, action=WHITELIST) else None
+        if console is None:
+            return ()
+        return rank(typed, await self._listings.names(name, console), text=str)
 
     async def add(self, server: str, player: str, *, by: Actor) -> Changed:
         """Have a server let a player in.
@@ -171,6 +185,7 @@ class Whitelists:
         change, words = read_change(said), read_words(said)
         if change is Change.REFUSED:
             entry = replace(entry, outcome=Outcome.FAILED, reason=words)
+        self._listings.forget(view.server.name)
         await self._write_down(replace(entry, change=change is Change.DONE))
         return Changed(view.server.name, name, change, words)
 

@@ -341,3 +341,64 @@ async def test_an_operator_cannot_settle_what_is_settled(town, rcon):
     again = await town.alice.click(card, label="Add")
     assert f"settled already: added by <@{town.bob.id}>" in again.followups[0].content
     assert rcon.commands == ["whitelist add Steve"]
+
+
+async def down(town):
+    """Let a server be down until that is an incident, and return its card."""
+    town.watch("survival", 1)
+    for _ in range(25):
+        await town.world.look()
+    [card] = town.alerts.history()
+    return card
+
+
+async def test_a_server_that_stays_down_is_an_incident_that_somebody_takes_on(town):
+    card = await down(town)
+    assert "### WARNING · MinecraftServerDown" in words_of(card)
+    assert "survival is offline" in words_of(card)
+    assert list(buttons_of(card)) == ["Acknowledge", "Details"]
+    await town.alice.click(card, label="Acknowledge")
+    await town.world.settle()
+    [card] = town.alerts.history()
+    assert f"Acknowledged by <@{town.alice.id}>" in words_of(card)
+    assert list(buttons_of(card)) == ["Unacknowledge", "Details"]
+
+    server = await town.serve("elsewhere")
+    town.world.settings = town.world.settings.model_copy(update={"servers": ()})
+    town.watch("survival", server.port)
+    for _ in range(6):
+        await town.world.look()
+    assert "### RESOLVED · MinecraftServerDown" in words_of(town.alerts.history()[0])
+
+
+async def test_who_would_silence_it_is_told_what_to_do_instead(town):
+    card = await down(town)
+    number = buttons_of(card)["Details"].rpartition(":")[2]
+    shown = await town.alice.slash(town.general, "alerts silence", incident=number)
+    assert "The Machine itself raised this alert" in shown.response.content
+    assert "Acknowledge it" in shown.response.content
+    town.env.errors.clear()
+
+
+async def offered(town, typed, person=None, server="survival"):
+    person = person or town.alice
+    choices = await person.autocomplete(
+        town.general, "minecraft whitelist remove", "player", typed, server=server
+    )
+    return [choice["name"] for choice in choices]
+
+
+async def test_names_on_the_whitelist_are_offered_to_those_who_may_change_it(town, rcon):
+    rcon.whitelist = ["Alex", "Herobrine", "Steve"]
+    await town.serve("survival", None, rcon)
+    assert await offered(town, "") == ["Alex", "Herobrine", "Steve"]
+    assert await offered(town, "ste") == ["Steve"]
+    assert rcon.commands == ["whitelist list"]
+    assert await offered(town, "", town.steve) == []
+    assert await offered(town, "", server="nowhere") == []
+
+    await town.alice.slash(town.general, "minecraft whitelist remove", server="survival", player="Steve")
+    assert await offered(town, "") == ["Alex", "Herobrine"]
+    rcon.whitelist.append("Notch")
+    town.world.clock.advance(timedelta(seconds=31))
+    assert await offered(town, "n") == ["Notch", "Herobrine"]

@@ -2,13 +2,16 @@
 
 import time
 from contextlib import AsyncExitStack
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import Any
 
 from pydantic import SecretStr
 
 from bot.access.model import Grant, Policy
 from bot.alerts.showing import CARD
+from bot.alerts.silences.model import SilencePolicy
+from bot.alerts.silences.service import Silences
 from bot.alerts.sources import IncidentCards
 from bot.cards.courier import Courier
 from bot.chat.handlers import Actions
@@ -20,6 +23,7 @@ from bot.operations.model import OperationPolicy
 from bot.operations.service import Operations
 from bot.operations.sources import OPERATION, OperationCards
 from bot.playground import Playground
+from cogs.alerts import AlertsCog
 from cogs.minecraft import MinecraftCog
 from cogs.operations import OperationsCog
 from tests.support.alerting import Rooms
@@ -62,6 +66,20 @@ class World:
             client=lambda: self.bot,
             clock=rooms.clock,
         )
+        self.silences = Silences(
+            rooms.database,
+            rooms.access,
+            rooms.showing,
+            rooms.cards,
+            clusters=dict,
+            clock=rooms.clock,
+            policy=lambda: rooms.policy,
+            silence_policy=SilencePolicy,
+            zone=lambda: UTC,
+            guild=lambda: GUILD_ID,
+            post=_untold,
+            audit_channel=lambda: None,
+        )
         self.courier = Courier(
             rooms.database,
             DiscordMessages(lambda: self.bot),
@@ -81,6 +99,7 @@ class World:
         services = (playground.minecraft, playground.whitelists, playground.keys)
         yield MinecraftCog(*services, self.actions, self.clock)
         yield OperationsCog(self.operations, self.actions)
+        yield AlertsCog(self.rooms.alerts, self.silences, self.actions)
 
     async def settle(self) -> None:
         """Do everything that is due but asking servers."""
@@ -98,6 +117,10 @@ class World:
         await self.settle()
 
 
+async def _untold(_tx: Any, _key: str, _title: str, text: str) -> None:
+    raise AssertionError(text)
+
+
 class Town:
     """The people and channels, and the servers that they play on."""
 
@@ -107,6 +130,7 @@ class Town:
         self.guild = env.create_guild(id=GUILD_ID)
         self.general = self.guild.create_text_channel("general")
         self.minecraft = self.guild.create_text_channel("minecraft")
+        self.alerts = self.guild.create_text_channel("alerts")
         self.operators = self.guild.create_role("operators")
         self.players = self.guild.create_role("players")
         self.alice = self._person("alice", self.operators)
@@ -122,7 +146,9 @@ class Town:
         self.world = world
         world.channels = {"minecraft": str(self.minecraft.id), "general": str(self.general.id)}
         everything = Grant(
-            name="access.grants[0]", roles=frozenset({str(self.operators.id)}), may=("minecraft:*",)
+            name="access.grants[0]",
+            roles=frozenset({str(self.operators.id)}),
+            may=("minecraft:*", "alerts:*"),
         )
         looking = Grant(
             name="access.grants[1]",
@@ -131,6 +157,7 @@ class Town:
             on=("server:survival",),
         )
         world.rooms.access.use(Policy((everything, looking)))
+        world.rooms.policy = replace(world.rooms.policy, channels={"alerts": self.alerts.id})
 
     async def serve(self, name: str, status: Any = None, rcon: RconServer | None = None) -> JavaServer:
         """Start a server and have it watched."""

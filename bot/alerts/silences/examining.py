@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from bot.access.service import Access
 from bot.alerts import store as alerts_store
-from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.model import OURSELVES, Incident, IncidentNumber
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import PeerAlert
 from bot.alerts.policy import AlertPolicy
@@ -125,6 +125,11 @@ class Examiner:
     def cluster(self, source: str) -> AlertmanagerCluster:
         """Return the Alertmanager of a source; raises `NotFoundError`."""
         cluster = self._clusters().get(source)
+        if cluster is None and source == OURSELVES:
+            raise NotFoundError(
+                "The Machine itself raised this alert, so there is no Alertmanager in which it could be "
+                "silenced. Acknowledge it: that ends reminders and escalation."
+            )
         if cluster is None:
             raise NotFoundError(
                 f"{source} is not among the configured alertmanagers: nothing can be silenced there."
