@@ -112,8 +112,7 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
     @app_commands.describe(app="The Application")
     async def diff(self, interaction: Interaction, app: Name) -> None:
         """Show what a sync would change."""
-        await defer(interaction)
-        await reply(interaction, render_differences(await self._argocd.diff(app, by=actor_from(interaction))))
+        await self._show_diff(interaction, app)
 
     @app_commands.command()
     @app_commands.describe(
@@ -255,10 +254,12 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
 
     async def _press_diff(self, interaction: Interaction, key: str) -> None:
         name, page = page_in(key)
-        turns = page is not None
-        await (acknowledge if turns else defer)(interaction)
-        found = await self._argocd.diff(name, by=actor_from(interaction))
-        await (replace if turns else reply)(interaction, render_differences(found, page or 0))
+        if page is None:
+            await self._show_diff(interaction, name)
+            return
+        await acknowledge(interaction)
+        found = await self._argocd.turn_diff(name, by=actor_from(interaction))
+        await replace(interaction, render_differences(found, page))
 
     async def _press_tree(self, interaction: Interaction, key: str) -> None:
         await self._show_tree(interaction, name_in(key))
@@ -295,6 +296,12 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
     async def _show_history(self, interaction: Interaction, name: str) -> None:
         await defer(interaction)
         await reply(interaction, render_history(await self._argocd.history(name, by=actor_from(interaction))))
+
+    async def _show_diff(self, interaction: Interaction, name: str) -> None:
+        await defer(interaction)
+        await reply(
+            interaction, render_differences(await self._argocd.diff(name, by=actor_from(interaction)))
+        )
 
     async def _show_set(self, interaction: Interaction, name: str) -> None:
         await defer(interaction)

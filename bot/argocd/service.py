@@ -24,7 +24,7 @@ from bot.argocd.conduct_tree import TreeConductor
 from bot.argocd.door import Door, entry_about, set_targets
 from bot.argocd.guard import Guard, Pod
 from bot.argocd.links import Links
-from bot.argocd.model import Application, ApplicationSet, SyncStatus
+from bot.argocd.model import Application, ApplicationSet, SyncStatus, access_targets
 from bot.argocd.permits import Permits
 from bot.argocd.plans import STATUS_ACTION, subject_of
 from bot.argocd.preconditions import Refused, refresh_refusal, refresh_set_refusal
@@ -33,6 +33,7 @@ from bot.argocd.search import is_troubled, select
 from bot.argocd.server import ArgoServer
 from bot.argocd.settings import ArgoSettings
 from bot.argocd.tree import Family
+from bot.argocd.turning import Turning
 from bot.argocd.views import (
     Commit,
     Differences,
@@ -94,6 +95,8 @@ class ArgoCd:
         self._access = access
         self._operations = operations
         self._argo = argo
+        self._clock = clock
+        self._turning = Turning(clock)
         self._server = server
         self._door = Door(database, access, journal, argo)
         self._guard = Guard(argo, settings, pod)
@@ -234,15 +237,28 @@ class ArgoCd:
         fresh = await self._door.read(name, by=by, action=DIFF)
         detail, application = fresh.detail, fresh.detail.application
         self._completion.remember(detail)
+        read_at = self._clock.now()
         differences, why = await self._differences(application)
-        return Differences(
+        found = Differences(
             application=application,
             differences=differences,
             named=tuple(each for each in detail.resources if each.sync is SyncStatus.OUT_OF_SYNC),
             compared_at=application.reconciled_at,
+            read_at=read_at,
             why_only_named=why,
             url=await self.links.to_application(application.key),
         )
+        self._turning.keep(found, by=by, targets=access_targets(application, detail.labels))
+        return found
+
+    async def turn_diff(self, name: str, *, by: Actor) -> Differences:
+        """Return what `diff` told the asker a moment ago, for a further page; anew, if it is out of date."""
+        key = self._door.resolve(name)
+        kept = self._turning.find(key, by=by, now=self._argo.applications.find(key))
+        if kept is None:
+            return await self.diff(name, by=by)
+        await self._door.allow(by, DIFF, kept.targets, about=kept.found.application)
+        return kept.found
 
     async def _differences(self, application: Application) -> tuple[tuple[ResourceDifference, ...], str]:
         try:

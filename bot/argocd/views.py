@@ -183,6 +183,8 @@ class Differences:
     """What Argo CD says differs; all there is to say without a server."""
     compared_at: datetime | None
     """When Argo CD compared."""
+    read_at: datetime
+    """When we asked; further pages may be shown a while later."""
     why_only_named: str = ""
     """Safe markup, a sentence; empty where the texts are there."""
     url: str | None = None

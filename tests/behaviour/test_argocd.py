@@ -190,6 +190,24 @@ async def test_differences_are_turned_page_by_page_and_attached(drifted, server)
     assert list(buttons_of(turned.response)) == ["Previous", "Sync…"]
 
 
+async def test_turning_a_page_shows_the_same_comparison_without_asking_again(drifted, server):
+    shown = await drifted.asks("diff", app="shop")
+    asked = len(server.requests)
+    turned = await drifted.alice.click(shown.response, label="Next (1 of 2)")
+    back = await drifted.alice.click(turned.response, label="Previous")
+    assert len(server.requests) == asked
+    assert words_of(back.response) == words_of(shown.response)
+    assert "read <t:" in words_of(back.response)
+
+    # Once it is synced, what was read is no longer true.
+    drifted.stage.sync_by("carol", prune=True)
+    await drifted.stage.step(6)
+    await drifted.desk.catch_up()
+    turned = await drifted.alice.click(back.response, label="Next (1 of 2)")
+    assert "Nothing: what runs is what the sources say." in words_of(turned.response)
+    assert len(server.requests) > asked
+
+
 async def test_without_a_server_what_differs_is_named(drifted):
     shown = await drifted.asks("diff", app="shop")
 

@@ -44,6 +44,7 @@ def render_differences(found: Differences, page: int = 0) -> Rendered:
     facts = [
         f"{count:,} resource{s(count)} differ{'s' if count == 1 else ''}" if count else "",
         f"compared {timestamp(found.compared_at)}" if found.compared_at else "",
+        f"read {timestamp(found.read_at)}" if found.differences else "",
     ]
     if found.differences:
         lines = list(_difference(found.differences[page]))
