@@ -17,7 +17,9 @@ def run(arguments: Namespace) -> int:
     """Run the migrations that are missing and say from where to where."""
     url = load_configuration(arguments).settings.database.url.get_secret_value()
     before, after = asyncio.run(_migrate(url))
-    if before.agree:
+    if before.is_of_a_newer_program:
+        print(f"The tables are of a newer version, {before.present}: they are left as they are.")
+    elif before.agree:
         print(f"The tables are those of {after.present} already.")
     else:
         print(f"The tables were brought from {before.present or 'nothing'} to {after.present}.")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -13,16 +14,24 @@ from bot.database.engine import Database
 
 _LOCK = 7_420_418
 
+log = structlog.get_logger(__name__)
+
 
 async def upgrade(database: Database, revision: str = "head") -> None:
     """Run the migrations that are missing; several processes may ask at once.
 
     Neither a migration nor waiting for the process that runs it is bounded by the
-    limit for a statement: a large table takes as long as it takes.
+    limit for a statement: a large table takes as long as it takes. Tables of a
+    newer program are left alone: whoever goes back to the release before must
+    be able to start it, and each migration lets that one go on.
     """
     async with database.unhurried() as patient, patient.transaction() as tx:
         if not database.is_sqlite:
             await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        found = Revisions(*await tx.run_sync(_revisions))
+        if found.is_of_a_newer_program:
+            log.warning("tables_are_newer", present=found.present, known=found.newest)
+            return
         await tx.run_sync(lambda connection: command.upgrade(config(connection), revision))
 
 
@@ -39,6 +48,8 @@ class Revisions:
     present: str | None
     """None: there are no tables yet."""
     newest: str | None
+    is_of_a_newer_program: bool
+    """Whether this program does not know them."""
 
     @property
     def agree(self) -> bool:
@@ -52,9 +63,11 @@ async def revisions(database: Database) -> Revisions:
         return Revisions(*await tx.run_sync(_revisions))
 
 
-def _revisions(connection: Connection) -> tuple[str | None, str | None]:
+def _revisions(connection: Connection) -> tuple[str | None, str | None, bool]:
     present = MigrationContext.configure(connection).get_current_revision()
-    return present, ScriptDirectory.from_config(config(connection)).get_current_head()
+    scripts = ScriptDirectory.from_config(config(connection))
+    known = {script.revision for script in scripts.walk_revisions()}
+    return present, scripts.get_current_head(), present is not None and present not in known
 
 
 def config(connection: Connection) -> Config:

@@ -40,6 +40,9 @@ async def _tables(database: Database) -> Finding:
     kind = "SQLite" if database.is_sqlite else "PostgreSQL"
     if found.agree:
         return Finding("database", is_fine=True, text=f"{kind}, tables are those of this version")
+    if found.is_of_a_newer_program:
+        text = f"{kind}, tables are of a newer version ({found.present}), with which the one before it works"
+        return Finding("database", is_fine=True, text=text)
     text = f"{kind}, tables are of {found.present or 'no version'}, not {found.newest}: run machine migrate"
     return Finding("database", is_fine=False, text=text)
 

@@ -1,11 +1,16 @@
+from pathlib import Path
+
 import pytest
+import structlog
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
 
 import bot.app  # every room's tables
+from bot.database import migrate
 from bot.database.engine import Database
-from bot.database.migrate import downgrade, upgrade
+from bot.database.migrate import downgrade, revisions, upgrade
 from bot.database.schema import metadata
 from tests.support.postgres import create_database, drop_database
 
@@ -49,3 +54,50 @@ async def test_up_down_and_up_again(empty):
     await upgrade(empty)
     async with empty.transaction() as tx:
         assert await tx.run_sync(differences) == []
+
+
+async def made_by_a_newer_program(database):
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE alembic_version SET version_num = 'of-tomorrow'"))
+
+
+async def test_a_release_that_is_taken_back_leaves_newer_tables_alone(empty):
+    await upgrade(empty)
+    assert not (await revisions(empty)).is_of_a_newer_program
+    await made_by_a_newer_program(empty)
+    with structlog.testing.capture_logs() as said:
+        await upgrade(empty)
+    assert [line["event"] for line in said] == ["tables_are_newer"]
+    found = await revisions(empty)
+    assert (found.present, found.is_of_a_newer_program, found.agree) == ("of-tomorrow", True, False)
+    async with empty.transaction() as tx:
+        assert await tx.run_sync(differences) == []
+
+
+def columns(connection):
+    """Each column, and whether a row can do without it."""
+    looked = inspect(connection)
+    return {
+        (table, column["name"]): column["nullable"] or column["default"] is not None
+        for table in looked.get_table_names()
+        for column in looked.get_columns(table)
+    }
+
+
+async def test_with_each_migration_the_release_before_goes_on_working(empty):
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    known = [script.revision for script in scripts.walk_revisions()][::-1]
+    before = {}
+    for revision in known:
+        await upgrade(empty, revision)
+        async with empty.reading() as tx:
+            after = await tx.run_sync(columns)
+        assert before.keys() <= after.keys(), f"{revision} takes away what is still read and written"
+        tables = {table for table, _ in before}
+        demanded = {
+            (table, name)
+            for (table, name), is_free in after.items()
+            if table in tables and (table, name) not in before and not is_free
+        }
+        assert demanded == set(), f"{revision} demands what the release before does not write"
+        before = after
