@@ -40,6 +40,7 @@ _COMPARED_WITHIN: Final = timedelta(minutes=2)
 _CREATED_WITHIN: Final = timedelta(minutes=5)
 _MOST_SHOWN: Final = 5
 _WORDS: Final = 240
+_NOT_BEGUN: Final = "not begun"
 _BUSY: Final = frozenset({Refusal.RUNNING_ALREADY, Refusal.ASKED_FOR_ALREADY})
 
 
@@ -74,6 +75,11 @@ class Part:
     fraction: float = 0.0
     words: str = ""
     """Safe markup: what it waits for, or why it failed."""
+
+    @property
+    def was_begun(self) -> bool:
+        """Whether a sync of it was begun by this operation."""
+        return self.step is Step.SYNCING or bool(self.memory)
 
     def to_json(self) -> Mapping[str, Any]:
         """Return what is kept between two looks."""
@@ -223,7 +229,9 @@ class TreeConductor:
         match part.step:
             case Step.SYNCING:
                 return replace(part, step=Step.FAILED, words="another sync took the place of ours")
-            case Step.COMPARING if self._is_being_compared(fresh.detail.application, part):
+            case Step.COMPARING if discarded_at(operation) is None and self._is_being_compared(
+                fresh.detail.application, part
+            ):
                 return part
             case _:
                 return await self._decide(operation, asked, family, fresh, part)
@@ -241,7 +249,7 @@ class TreeConductor:
         if is_settled(application):
             return replace(part, step=Step.DONE, words="", fraction=1.0)
         if discarded_at(operation) is not None:
-            return replace(part, step=Step.FAILED, words="not begun")
+            return replace(part, step=Step.FAILED, words=_NOT_BEGUN)
         if _is_in_sync(application) and not application.is_syncing:
             return self._settle(family, application, part, now)
         return await self._begin(operation, asked, fresh, part)
@@ -252,7 +260,7 @@ class TreeConductor:
         wanted = Asked(key=key, prune=asked.prune and key == asked.root)
         refused = self._permits.refusal(fresh.detail, wanted, await self._permits.know())
         if refused is not None and refused.reason in _BUSY:
-            return replace(part, step=Step.WAITING, words="somebody else's sync runs")
+            return replace(part, step=Step.WAITING, words="")
         reason = operation.plan.title
         try:
             await begin(self._argo, self._permits, self._guard, wanted, operation=operation, reason=reason)
@@ -274,7 +282,7 @@ class TreeConductor:
         detail = fresh.detail
         view = see(detail, operation, part.memory, now=self._clock.now())
         view = await insist(self._argo, operation, fresh, view)
-        seen = describe_progress(view, detail.application)
+        seen = describe_progress(view, detail.application, in_a_tree=True)
         if detail.run is not None and detail.run.phase.is_final:
             await self._applied.note(operation, detail.application, detail.run, words=_applied(view))
         step = Step.SYNCING
@@ -345,8 +353,8 @@ def _progress(
     state = _state(steps, is_over=is_over, cancelled=cancelled)
     return Progress(
         state=state,
-        fraction=1.0 if state is State.SUCCEEDED else min(0.99, (done + running) / total),
-        step=f"wave {steps.wave}" if steps.wave is not None and not is_over else "",
+        fraction=_fraction(parts, (done + running) / total, state=state),
+        step=_step(parts, steps) if not is_over else "",
         body=tuple(_lines(parts, steps)) if not is_over else (),
         counts=f"{done} of {steps.total} Applications done · {len(steps.failed)} failed",
         outcome=_outcome(parts, steps, cancelled=cancelled) if is_over else "",
@@ -355,6 +363,22 @@ def _progress(
             **({"missing_since": missing_since.isoformat()} if missing_since is not None else {}),
         },
     )
+
+
+def _fraction(parts: Mapping[ObjectKey, Part], done: float, *, state: State) -> float | None:
+    if state is State.SUCCEEDED:
+        return 1.0
+    return min(0.99, done) if state.is_final or done or _any_begun(parts) else None
+
+
+def _step(parts: Mapping[ObjectKey, Part], steps: TreeSteps) -> str:
+    if not _any_begun(parts) and steps.running:
+        return "nothing is synced yet"
+    return f"wave {steps.wave}" if steps.wave is not None else ""
+
+
+def _any_begun(parts: Mapping[ObjectKey, Part]) -> bool:
+    return any(part.was_begun for part in parts.values())
 
 
 def _state(steps: TreeSteps, *, is_over: bool, cancelled: bool) -> State:
@@ -367,14 +391,25 @@ def _state(steps: TreeSteps, *, is_over: bool, cancelled: bool) -> State:
 
 def _lines(parts: Mapping[ObjectKey, Part], steps: TreeSteps) -> Iterable[str]:
     for key in steps.running[:_MOST_SHOWN]:
-        part = parts[key]
-        words = f" · {part.words}" if part.words else ""
-        yield cut(f"**{escape(key.name)}** {part.step.value} {part.fraction:.0%}{words}", _WORDS)
+        yield cut(f"**{escape(key.name)}** {_said(parts[key])}", _WORDS)
     if len(steps.running) > _MOST_SHOWN:
         yield f"and {len(steps.running) - _MOST_SHOWN} more"
     for key in steps.missing[:_MOST_SHOWN]:
         yield f"waiting for **{escape(key.name)}** to be created"
     yield from _failures(parts, steps)
+
+
+def _said(part: Part) -> str:
+    match part.step:
+        case Step.COMPARING:
+            return "is compared by Argo CD first, to see what differs"
+        case Step.WAITING:
+            return "waits: somebody else's sync of it runs"
+        case Step.SETTLING:
+            return f"is in sync already, and waited for: {part.words}"
+        case _:
+            words = f" · {part.words}" if part.words else ""
+            return f"{part.fraction:.0%} synced{words}"
 
 
 def _failures(parts: Mapping[ObjectKey, Part], steps: TreeSteps) -> Iterable[str]:
@@ -386,6 +421,8 @@ def _failures(parts: Mapping[ObjectKey, Part], steps: TreeSteps) -> Iterable[str
 
 def _outcome(parts: Mapping[ObjectKey, Part], steps: TreeSteps, *, cancelled: bool) -> str:
     counted = f"{len(steps.done)} of {steps.total} Applications are synced and healthy."
+    if cancelled and not _any_begun(parts):
+        return "It was cancelled before any sync was begun."
     if cancelled:
         return f"It was terminated: {counted}"
     if steps.failed:

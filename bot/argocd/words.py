@@ -49,21 +49,22 @@ _STEPS: Final[Mapping[Stage, str]] = {
 _EXPLANATIONS: Final[Mapping[Stage, str]] = {
     Stage.NOT_PICKED_UP: (
         "Argo CD has not begun with it for over a minute: its controller may be down, or does not look after "
-        "this Application. It begins by itself once the controller does; Discard takes it away."
+        "this Application. It begins by itself once the controller does; {way_out} takes it away."
     ),
     Stage.BLOCKED_BY_WINDOW: (
         "A sync window blocks it. It begins **by itself as soon as the window lets it**, be it at night; "
-        "Discard takes it away."
+        "{way_out} takes it away."
     ),
     Stage.TERMINATING_BLOCKED: (
         "A sync window keeps even the termination waiting, and nothing else can run until then. "
-        "Discard takes it away."
+        "{way_out} takes it away."
     ),
     Stage.ORPHANED: (
         "It says that it runs, but nobody asks for it any more: it would stay so for ever. "
-        "Discard takes it away."
+        "{way_out} takes it away."
     ),
 }
+"""Why it does not go on; `way_out` is the button that ends that."""
 
 
 def short(revision: str) -> str:
@@ -79,12 +80,13 @@ def describe_progress(
     *,
     dry_run: bool = False,
     discarded_by_us: bool = False,
+    in_a_tree: bool = False,
     live: Mapping[ResourceKey, ResourceHealth] | None = None,
 ) -> Progress:
     """Return what a view of a sync means for its operation.
 
     `live` is how resources are, where Argo CD's server told; `discarded_by_us`
-    says why nothing is left of it.
+    says why nothing is left of it. The card of a tree has one button for all.
     """
     state = _STATES.get(view.stage, State.PROGRESSING)
     if view.stage is Stage.SUPERSEDED and discarded_by_us:
@@ -93,7 +95,7 @@ def describe_progress(
         state=state,
         fraction=view.fraction if view.began or state.is_final else None,
         step=_step(view, application),
-        body=tuple(_body(view, application, live or {})),
+        body=tuple(_body(view, application, live or {}, in_a_tree=in_a_tree)),
         counts=_counts(view),
         outcome=_outcome(view, application, dry_run=dry_run, discarded_by_us=discarded_by_us)
         if state.is_final
@@ -118,29 +120,45 @@ def _step(view: SyncView, application: Application) -> str:
     return ""
 
 
-def _body(view: SyncView, application: Application, live: Mapping[ResourceKey, ResourceHealth]) -> list[str]:
+def _body(
+    view: SyncView,
+    application: Application,
+    live: Mapping[ResourceKey, ResourceHealth],
+    *,
+    in_a_tree: bool,
+) -> list[str]:
     if view.stage.is_final:
         return []
-    return [*_explanation(view, application, live), *describe_failures(view.failures)]
+    return [*_explanation(view, application, live, in_a_tree=in_a_tree), *describe_failures(view.failures)]
 
 
 def _explanation(
-    view: SyncView, application: Application, live: Mapping[ResourceKey, ResourceHealth]
+    view: SyncView,
+    application: Application,
+    live: Mapping[ResourceKey, ResourceHealth],
+    *,
+    in_a_tree: bool,
 ) -> list[str]:
     waiting = [_waiting(view.wait, live)] if view.wait is not None else []
     match view.stage:
         case Stage.WAITING_FOR_RETRY:
             return [_retry(view)]
         case Stage.WAITING_FOR_CONFIRMATION:
-            return [*waiting, "Approve pruning lets it go on, Terminate ends it."]
+            return _confirmation(waiting, in_a_tree=in_a_tree)
         case Stage.AWAITING_HEALTH:
             return [_awaiting(application, live)]
         case Stage.RUNNING:
             return [*([f"attempt {view.retry_count + 1}"] if view.retry_count else []), *waiting]
         case _ if view.stage in _EXPLANATIONS:
-            return [_EXPLANATIONS[view.stage]]
+            return [_EXPLANATIONS[view.stage].format(way_out="Terminate" if in_a_tree else "Discard")]
         case _:
             return []
+
+
+def _confirmation(waiting: list[str], *, in_a_tree: bool) -> list[str]:
+    if in_a_tree:
+        return [f"{' '.join(waiting)}: that is asked for when it is synced alone. Terminate ends this."]
+    return [*waiting, "Approve pruning lets it go on, Terminate ends it."]
 
 
 def _retry(view: SyncView) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from bot.access.model import Grant, Policy
 from bot.core.errors import ConflictError, NotAllowedError
-from bot.demo.cluster.applications import an_application
+from bot.demo.cluster.applications import a_project, a_window, an_application
 from bot.demo.cluster.repositories import Piece
 from bot.operations.model import State
 from tests.support.argo_desk import ADA, CHANNEL, CONFIG, OPERATORS, WEB, a_policy
@@ -120,6 +120,52 @@ async def test_a_terminated_tree_ends_what_runs_and_begins_nothing_more(stage, d
     assert ended.state is State.CANCELLED, ended
     assert stage.state("base")["message"].startswith("Operation terminated")
     assert not begun(stage, "top")
+
+
+async def test_nothing_is_counted_before_anything_is_synced(stage, desk):
+    await planted(stage, a_child("base"))
+    name = await desk.confirm(await propose(desk))
+    await desk.operations.step()
+    operation = await desk.get(name)
+    assert operation.progress.body == ("**apps** is compared by Argo CD first, to see what differs",)
+    assert operation.progress.step == "nothing is synced yet"
+    assert operation.progress.fraction is None
+
+
+async def test_a_tree_that_is_cancelled_before_it_began_is_over_at_once(stage, desk):
+    await planted(stage, a_child("base"))
+    name = await desk.confirm(await propose(desk))
+    await desk.operations.step()
+    await desk.operations.act(name, "cancel", by=ADA)
+    # Argo CD, which was asked to compare, never answers.
+    for _ in range(3):
+        await desk.operations.step()
+    ended = await desk.get(name)
+    assert ended.state is State.CANCELLED, ended
+    assert ended.outcome == "It was cancelled before any sync was begun."
+    assert not begun(stage, "apps")
+
+
+async def test_a_part_that_a_window_blocks_is_ended_with_the_tree(stage, desk):
+    await planted(stage, a_child("base", project="night"))
+    await desk.until_over(await desk.confirm(await propose(desk)))
+    stage.commit(Piece(kind="ConfigMap", name="config", content="2"), app="base")
+    name = await desk.confirm(await propose(desk))
+    while not begun(stage, "base") or not stage.app("base").get("operation"):
+        await desk.step()
+    stage.server.put("AppProject", a_project("night", windows=[a_window("deny", "* * * * *", "1h")]))
+    for _ in range(20):
+        await desk.step()
+        operation = await desk.get(name)
+        if any("window" in line for line in operation.progress.body):
+            break
+    (words,) = operation.progress.body
+    assert words.startswith("**base** 0% synced · A sync window blocks it.")
+    assert words.endswith("Terminate takes it away.")
+    await desk.operations.act(name, "cancel", by=ADA)
+    ended = await desk.until_over(name)
+    assert ended.state is State.CANCELLED, ended
+    assert "operation" not in stage.app("base")
 
 
 async def test_the_bot_itself_is_left_out(stage, desk):
