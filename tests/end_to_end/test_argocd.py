@@ -52,7 +52,7 @@ async def town():
         yield built
 
 
-def configuration(town, cluster, folder, database_url, port):
+def configuration(town, cluster, folder, database_url, port, **argocd):
     grants = [{"roles": ["operators"], "may": ["alerts:*", "machine:*", "argocd:*"]}]
     kubernetes = {
         "kubeconfig": str(cluster.kubeconfig(folder)),
@@ -61,6 +61,7 @@ def configuration(town, cluster, folder, database_url, port):
             "write": True,
             "itself": "argocd/the-machine",
             "news": [{"channel": "critical"}],
+            **argocd,
         },
     }
     return write(
@@ -137,6 +138,32 @@ async def test_a_sync_goes_on_while_the_bot_is_killed_again_and_again(
     assert len(posted) == 1
     shares = [int(found) for version in card.versions for found in re.findall(r"(\d+) %", str(version))]
     assert shares == sorted(shares)
+    assert process.errors() == []
+
+
+async def test_a_bot_that_syncs_itself_is_replaced_and_the_next_one_says_how_it_ended(
+    town, cluster, controller, database_url, tmp_path
+):
+    port = free_port()
+    itself = {"itself": "argocd/shop", "allow_itself": True}
+    config = configuration(town, cluster, tmp_path, database_url, port, **itself)
+    bob = town.server.add_member("bob", roles=[town.operators])
+    async with a_process(config, port=port) as process, running([controller.loop().run()]):
+        await town.server.wait_ready(20)
+        operation = await ask_for_a_sync(town)
+        card = await until_card_says(town, operation, "approval")
+        assert syncs_begun(cluster) == set()
+        await town.server.click(card, f"tm:op-approve:{operation}", bob)
+        await until_card_says(town, operation, "%")
+        # As Kubernetes replaces it: the old one is asked to end, then the new one starts.
+        assert await process.terminate() == 0
+        await process.start()
+        await process.wait_for("operations_resumed", count=1)
+        card = await until_card_says(town, operation, "Synced", "shop")
+        assert "FAILED" not in card.text
+    assert syncs_begun(cluster) == {operation}
+    everything = town.server.state.every_message.values()
+    assert len([each for each in everything if f"tm:op-details:{operation}" in each.custom_ids]) == 1
     assert process.errors() == []
 
 
