@@ -51,6 +51,11 @@ class NeedsRestart:
     """Marks a field, or a whole section, whose change takes effect only after a restart."""
 
 
+@dataclass(frozen=True, slots=True)
+class NeedsRestartToAppear:
+    """Marks a section that comes and goes only with a restart; what is in it says so for itself."""
+
+
 def _duration(value: object) -> object:
     if isinstance(value, timedelta):
         return value

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from bot.configurable import Duration, Section
+from bot.configurable import Duration, NeedsRestart, Section
 
 
 class ClusterSettings(Section):
@@ -17,11 +18,11 @@ class ClusterSettings(Section):
     or where one of the keys says so, a kubeconfig is.
     """
 
-    context: str | None = Field(default=None, min_length=1)
+    context: Annotated[str | None, NeedsRestart()] = Field(default=None, min_length=1)
     """The context of the kubeconfig to use. Without it: the current one."""
-    kubeconfig: Path | None = None
+    kubeconfig: Annotated[Path | None, NeedsRestart()] = None
     """The kubeconfig to use. Without it: the service account, else `$KUBECONFIG`, else `~/.kube/config`."""
-    timeout: Duration = timedelta(seconds=30)
+    timeout: Annotated[Duration, NeedsRestart()] = timedelta(seconds=30)
     """How long one request may take. Watches are open for longer; they have deadlines of their own."""
 
 

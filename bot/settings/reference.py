@@ -82,6 +82,7 @@ def _section(section: type[Section], path: KeyPath, title: str, *, needs_restart
 
 def _rows(key: Key, path: KeyPath, *, needs_restart: bool) -> Iterator[str]:
     restart = " *restart*" if needs_restart or key.needs_restart else ""
+    restart = restart or (" *restart* to add or remove it" if key.needs_restart_to_appear else "")
     default = default_of(key)
     shown = (
         "required" if key.field.is_required() else "" if default in (None, {}) else f"`{json.dumps(default)}`"

@@ -113,5 +113,5 @@ def _changed(before: Section, after: Section, path: KeyPath, *, only_restart: bo
         here = (*path, key.name)
         if isinstance(old, Section) and isinstance(new, Section):
             yield from _changed(old, new, here, only_restart=only_restart and not key.needs_restart)
-        elif key.needs_restart or not only_restart:
+        elif key.needs_restart or key.needs_restart_to_appear or not only_restart:
             yield written_key(here)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.configurable import FileTwin, NeedsRestart, Section
+from bot.configurable import FileTwin, NeedsRestart, NeedsRestartToAppear, Section
 from bot.settings.problems import KeyPath
 
 
@@ -24,6 +24,8 @@ class Key:
     field: FieldInfo
     twin: FileTwin | None
     needs_restart: bool
+    needs_restart_to_appear: bool
+    """Only whether the section is there at all; its keys speak for themselves."""
 
     @property
     def twin_name(self) -> str:
@@ -89,6 +91,7 @@ def _keys(section: type[Section]) -> Iterator[Key]:
             field=field,
             twin=next((mark for mark in field.metadata if isinstance(mark, FileTwin)), None),
             needs_restart=any(isinstance(mark, NeedsRestart) for mark in field.metadata),
+            needs_restart_to_appear=any(isinstance(mark, NeedsRestartToAppear) for mark in field.metadata),
         )
 
 

@@ -10,7 +10,7 @@ from bot.access.settings import AccessSettings
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.settings import AlertsSettings
 from bot.chat.settings import DiscordSettings
-from bot.configurable import NeedsRestart, Section
+from bot.configurable import NeedsRestart, NeedsRestartToAppear, Section
 from bot.database.settings import DatabaseSettings
 from bot.minecraft.settings import MinecraftSettings
 from bot.operations.settings import OperationsSettings
@@ -35,7 +35,7 @@ class Settings(Section):
     """Who sends alerts and is asked what is true; one that names no source is the first one's of its kind."""
     alerts: AlertsSettings
     """What becomes of an alert."""
-    kubernetes: Annotated[KubernetesSettings | None, NeedsRestart()] = None
+    kubernetes: Annotated[KubernetesSettings | None, NeedsRestartToAppear()] = None
     """The cluster that is watched, and what of it. Without this section the bot needs no cluster."""
     minecraft: MinecraftSettings | None = None
     """Minecraft servers. Without this section none are watched."""

@@ -27,7 +27,7 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{- /* What of it a process takes only when it starts: what the models call NeedsRestart; a test compares. */ -}}
+{{- /* What of it a process takes only when it starts: what the models call NeedsRestart and NeedsRestartToAppear; a test compares. */ -}}
 {{- define "the-machine.configForStart" -}}
 {{- $config := fromYaml (include "the-machine.config" .) -}}
 {{- $parts := dict -}}
@@ -40,9 +40,16 @@
 {{- $_ := set $parts (printf "%s.%s" $section $key) (dig $section $key nil $config) -}}
 {{- end -}}
 {{- end -}}
-{{- range $section := list "database" "kubernetes" -}}
-{{- $_ := set $parts $section (get $config $section) -}}
-{{- end -}}
+{{- $_ := set $parts "database" (get $config "database") -}}
+{{- /* A cluster, and Argo CD in it: whether at all, where it is, and how it is reached. */ -}}
+{{- $kubernetes := default dict (get $config "kubernetes") -}}
+{{- $argocd := default dict (get $kubernetes "argocd") -}}
+{{- $_ := set $parts "kubernetes" (dict
+    "is" (kindIs "map" (get $config "kubernetes"))
+    "way" (pick $kubernetes "context" "kubeconfig" "timeout")
+    "argocd" (kindIs "map" (get $kubernetes "argocd"))
+    "namespaces" (get $argocd "namespaces")
+    ) -}}
 {{- /* Whether there are servers to watch at all; which ones may change at any time. */ -}}
 {{- $_ := set $parts "minecraft" (kindIs "map" (get $config "minecraft")) -}}
 {{- toJson $parts -}}

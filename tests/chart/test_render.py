@@ -88,7 +88,7 @@ def test_exactly_what_needs_a_restart_restarts_the_pods():
         "web.host": "127.0.0.1",
         "web.max_body_mib": 64,
         "database.url": "sqlite+aiosqlite:////data/other.db",
-        "kubernetes.argocd": {"namespaces": ["apps"]},
+        "kubernetes.argocd": {},
         "minecraft.servers": [],
         "minecraft.discover": True,
         "minecraft.namespaces": ["games"],
@@ -98,9 +98,26 @@ def test_exactly_what_needs_a_restart_restarts_the_pods():
         assert checksum({"config": {section: {key: value}}}) != kept, path
 
 
+def test_of_a_cluster_only_the_way_to_it_restarts_the_pods():
+    watched = {"config": {"kubernetes": {"argocd": {"write": True}}}}
+    kept = checksum(watched)
+
+    def changed(**kubernetes):
+        return checksum(watched, {"config": {"kubernetes": kubernetes}}) != kept
+
+    news = [{"match": ['project="prod"'], "channel": "critical"}, {"channel": "none"}]
+    assert not changed(argocd={"news": news, "quiet": False, "settle": "5m", "write": False})
+    assert changed(argocd={"namespaces": ["argocd", "apps"]})
+    assert changed(argocd=None)
+    assert changed(context="home")
+    assert changed(timeout="5s")
+
+
 def test_the_chart_knows_every_key_that_needs_a_restart():
     known = {"discord.token", "discord.token_file", "discord.guild", "discord.api_url", "discord.gateway_url"}
-    known |= {"web.host", "web.port", "web.max_body_mib", "database", "kubernetes"}
+    known |= {"web.host", "web.port", "web.max_body_mib", "database"}
+    known |= {"kubernetes", "kubernetes.context", "kubernetes.kubeconfig", "kubernetes.timeout"}
+    known |= {"kubernetes.argocd", "kubernetes.argocd.namespaces"}
     known |= {"minecraft.discover", "minecraft.namespaces"}
     assert set(marked(Settings)) <= known, "tell configForStart in chart/templates/_config.tpl of it"
 
@@ -108,9 +125,9 @@ def test_the_chart_knows_every_key_that_needs_a_restart():
 def marked(section, path=()):
     for name, key in keys_of(section).items():
         inner = inner_section(key)
-        if key.needs_restart:
+        if key.needs_restart or key.needs_restart_to_appear:
             yield ".".join((*path, name))
-        elif inner is not None:
+        if inner is not None and not key.needs_restart:
             yield from marked(inner, (*path, name))
 
 

@@ -106,6 +106,41 @@ async def test_what_needs_a_restart_is_said(watched: Watched) -> None:
     assert len(watched.taken) == 1
 
 
+CLUSTER = TEXT + "kubernetes: {argocd: {news: [{channel: alerts}]}}\n"
+
+
+async def test_routes_of_news_are_taken_at_once(watched: Watched) -> None:
+    watched.write(CLUSTER)
+    await watched.watcher.step()
+    assert watched.told_keys() == [["kubernetes"]]
+
+    restarted = ConfigWatcher(
+        watched.folder / "machine.yaml",
+        {},
+        load_settings(watched.folder / "machine.yaml", {}),
+        apply=watched._apply,
+        notify=watched._notify,
+        clock=ManualClock(),
+    )
+    watched.told.clear()
+    watched.write(CLUSTER.replace("channel: alerts}]}}", "channel: none}], quiet: false}}"))
+    await restarted.step()
+    assert watched.told == []
+    kubernetes = watched.taken[-1].kubernetes
+    assert kubernetes is not None
+    assert kubernetes.argocd is not None
+    assert [route.channel for route in kubernetes.argocd.news] == ["none"]
+    for text, key in (
+        ("kubernetes: {context: home, argocd: {}}", "kubernetes.context"),
+        ("kubernetes: {argocd: {namespaces: [apps]}}", "kubernetes.argocd.namespaces"),
+        ("kubernetes: {}", "kubernetes.argocd"),
+    ):
+        watched.told.clear()
+        watched.write(TEXT + text)
+        await restarted.step()
+        assert watched.told_keys() == [[key]]
+
+
 async def test_a_signal_reloads_at_once(watched: Watched) -> None:
     assert await watched.watcher.reload()
     watched.write("[]")
