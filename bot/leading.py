@@ -77,6 +77,7 @@ from cogs.machine import MachineCog
 from cogs.minecraft import MinecraftCog
 from cogs.operations import OperationsCog
 from cogs.silences import SilencesCog
+from cogs.threads import ThreadsCog
 
 FIGURES_EVERY = timedelta(seconds=15)
 DRAIN = timedelta(seconds=5)
@@ -225,7 +226,7 @@ class Leading:
             yield AlertsCog(self._alerts, silences, actions)
             yield SilencesCog(silences, actions)
             yield DigestsCog(self._digests, silences, actions, clock)
-            yield MachineCog(oversight, actions)
+            yield from (MachineCog(oversight, actions), ThreadsCog(keeper))
             yield OperationsCog(operations, actions)
             if self._platform is not None:
                 yield ArgoCdCog(self._platform.argocd, actions)
@@ -246,6 +247,7 @@ class Leading:
             database,
             messages,
             pacing,
+            cards,
             clock=clock,
             on_start=self._timelines.begin,
             on_refusal=troubles.thread_refused,

@@ -64,12 +64,14 @@ class Look:
     """Why it is quiet: ready markup, a line each."""
     changes: tuple[str, ...] = ()
     """What changed around it: ready markup, a heading and a line each."""
+    timeline_is_paused: bool = False
+    """Whether the timeline in its thread cannot be written on."""
 
 
 def render_incident(incident: Incident, *, look: Look) -> Rendered:
     """Return the card of an incident."""
     if not incident.is_open:
-        return Rendered(view=_closed(incident), marker=_marker(incident))
+        return Rendered(view=_closed(incident, look), marker=_marker(incident))
     said = _said(incident)
     firing = _firing(incident)
     people = _people(incident, look)
@@ -215,8 +217,9 @@ def _listing(incident: Incident, look: Look) -> TextFile:
     return TextFile(f"alerts-{incident.number}.txt", words.listing(incident, now=look.now))
 
 
-def _closed(incident: Incident) -> discord.ui.LayoutView:
-    people = [line for line in (_closing(incident), _acknowledged(incident), *_notes(incident)) if line]
+def _closed(incident: Incident, look: Look) -> discord.ui.LayoutView:
+    lines = (_closing(incident), _acknowledged(incident), *_notes(incident), _paused(look))
+    people = [line for line in lines if line]
     return layout.view(
         layout.container(
             layout.text(*_head(incident)),
@@ -325,6 +328,7 @@ def _people(incident: Incident, look: Look) -> list[str]:
         f"Called {called}" if called and incident.acknowledgement is None else "",
         *look.silenced,
         *_notes(incident),
+        _paused(look),
     ]
     return [line for line in lines if line]
 
@@ -361,6 +365,12 @@ def _remark(note: str) -> str:
 def _notes(incident: Incident) -> list[str]:
     """Return what other rooms wrote: markup of ours, in the order of their slots."""
     return _fitting((cut(line, _NOTE) for _, line in sorted(incident.notes.items())), _NOTES)
+
+
+def _paused(look: Look) -> str:
+    if not look.timeline_is_paused:
+        return ""
+    return layout.subtext("The timeline in the thread is paused: unlock it, or let the bot write there")
 
 
 def _links(incident: Incident, budget: int) -> tuple[str, bool]:

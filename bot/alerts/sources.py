@@ -12,6 +12,7 @@ from bot.alerts.routing import MentionIds
 from bot.alerts.showing import CARD
 from bot.alerts.silences.sources import read_silenced
 from bot.cards.store import find_card
+from bot.cards.threads import store as threads_store
 from bot.chat.rendered import Rendered
 from bot.core.clock import Clock
 from bot.database.engine import Database
@@ -37,8 +38,11 @@ class IncidentCards:
                 return None
             silenced = await read_silenced(tx, incident)
             changes = await self._changes.read(tx, incident, channel_id=channel_id)
-        destination = destination_in(incident, channel_id, self._policy())
-        look = replace(look_at(destination, self._policy(), self._clock), silenced=silenced, changes=changes)
+            destination = destination_in(incident, channel_id, self._policy())
+            has_thread = destination is not None and destination.thread
+            paused = has_thread and await threads_store.is_paused(tx, CARD, key, channel_id)
+        look = look_at(destination, self._policy(), self._clock)
+        look = replace(look, silenced=silenced, changes=changes, timeline_is_paused=paused)
         return render_incident(incident, look=look)
 
 

@@ -27,6 +27,7 @@ from bot.chat.errors import (
     MessageGoneError,
     MessageRejectedError,
     ThreadArchivedError,
+    ThreadLockedError,
 )
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing, Verb
@@ -44,6 +45,9 @@ LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
 
 _DISPATCH_EVERY = timedelta(milliseconds=25)
 """In a storm each commit wakes the dispatcher, and one look finds what many brought."""
+
+_LONGEST_WAIT = timedelta(hours=1)
+"""How long what was refused waits for another try at most."""
 
 _LOOKED_AT = 50
 """Of the cards in threads, which wait for limits of their own each."""
@@ -263,7 +267,7 @@ class Courier:
             async with self._database.transaction() as tx:
                 await store.mark_lost(tx, card.id)
             return
-        except (ChannelForbiddenError, ChannelGoneError, ThreadArchivedError) as error:
+        except (ChannelForbiddenError, ChannelGoneError, ThreadArchivedError, ThreadLockedError) as error:
             if self._is_in_thread(card):
                 await self._stay_out(card, error)
             else:
@@ -337,11 +341,13 @@ class Courier:
     async def _mark_live(self, card: Card, message: int, *, version: int) -> None:
         async with self._database.transaction() as tx:
             await store.mark_live(tx, card.id, message_id=message, version=version)
+            if self._threads is not None and self._is_in_thread(card) and card.failures:
+                await self._threads.touch(tx, card.posted_in)
         if self._threads is not None and (card.state is not CardState.LIVE or self._is_in_thread(card)):
             self._threads.wake()
 
     async def _put_aside(self, card: Card, first: timedelta = timedelta(minutes=1)) -> None:
-        wait = backoff(card.failures + 1, first=first, longest=timedelta(hours=1))
+        wait = backoff(card.failures + 1, first=first, longest=_LONGEST_WAIT)
         async with self._database.transaction() as tx:
             await store.mark_failed(tx, card.id, retry_at=self._clock.now() + wait)
 
@@ -367,7 +373,12 @@ class Courier:
             async with self._database.transaction() as tx:
                 await store.mark_gone(tx, card.id, version=card.wanted)
             return
-        await self._put_aside(card, first=REFUSED_FOR)
+        wait = backoff(card.failures + 1, first=REFUSED_FOR, longest=_LONGEST_WAIT)
+        async with self._database.transaction() as tx:
+            await store.mark_failed(tx, card.id, retry_at=self._clock.now() + wait)
+            if not card.failures:
+                await self._threads.touch(tx, card.posted_in)
+        self._threads.note_refusal(card.posted_in)
         if isinstance(error, ChannelForbiddenError):
             await self._threads.refuse(card.posted_in, str(error))
 

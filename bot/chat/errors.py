@@ -43,6 +43,14 @@ class ThreadArchivedError(UnavailableError):
         self.thread_id = thread_id
 
 
+class ThreadLockedError(UnavailableError):
+    """A moderator locked the thread: only who may manage threads writes in it, or opens it."""
+
+    def __init__(self, thread_id: int) -> None:
+        super().__init__(f"The thread {thread_id} is locked.")
+        self.thread_id = thread_id
+
+
 class ThreadExistsError(ConflictError):
     """The message has a thread already; its id is the message's."""
 

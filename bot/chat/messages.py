@@ -22,6 +22,7 @@ from bot.chat.errors import (
     MessageRejectedError,
     ThreadArchivedError,
     ThreadExistsError,
+    ThreadLockedError,
 )
 from bot.chat.pacing import TOO_MANY_REQUESTS
 from bot.chat.rendered import Rendered
@@ -209,8 +210,10 @@ def _translate(  # noqa: PLR0911  # A table of Discord's codes.
             return ChannelGoneError(channel_id)
         case code if code in _FORBIDDEN:
             return ChannelForbiddenError(channel_id)
-        case code if code in {_ARCHIVED, _THREAD_LOCKED}:
+        case code if code == _ARCHIVED:
             return ThreadArchivedError(channel_id)
+        case code if code == _THREAD_LOCKED:
+            return ThreadLockedError(channel_id)
         case code if code == _THREAD_EXISTS:
             return ThreadExistsError("The message has a thread already.")
         case code if code == _TOO_MANY_THREADS:

@@ -191,6 +191,44 @@ async def test_a_thread_that_a_person_archives_is_put_back_after_each_line(town,
         assert "2 alerts fire now" in timeline.text
 
 
+PAUSED = "The timeline in the thread is paused: unlock it, or let the bot write there"
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+async def test_a_locked_thread_pauses_its_timeline_and_the_card_says_so_until_it_is_unlocked(
+    town, config, is_archived
+):
+    async with an_app(config) as app:
+        await post(app.port, fires())
+        thread = await see_thread(town, "**Fires**")
+        town.server.change_thread(thread, locked=True, archived=is_archived)
+        await post(app.port, fires("DiskFull", "a", "b"))
+        card = await town.see("2 alerts", PAUSED)
+        [timeline] = town.server.messages(thread)
+        assert "2 alerts fire now" not in timeline.text
+        town.server.change_thread(thread, locked=False)
+        await town.server.wait_for(lambda: PAUSED not in card.text, 20)
+        assert "2 alerts fire now" in timeline.text
+        await see_archived(town, thread, is_archived)
+    assert town.notices() == []
+
+
+async def test_a_thread_that_is_locked_at_the_end_is_archived_when_it_is_unlocked(town, config):
+    async with an_app(config) as app:
+        await post(app.port, fires())
+        thread = await see_thread(town, "**Fires**")
+        town.server.change_thread(thread, locked=True)
+        await post(app.port, resolves())
+        await town.see("RESOLVED", PAUSED)
+        await post(app.port, fires("Other"))
+        await see_thread(town, "**Fires**", count=2)
+        assert not thread.archived
+        town.server.change_thread(thread, locked=False)
+        await see_archived(town, thread, True)
+        [timeline] = town.server.messages(thread)
+        assert "**Resolved**" in timeline.text
+
+
 async def test_a_thread_that_a_person_opens_stays_open(town, config):
     async with an_app(config) as app:
         await post(app.port, fires())

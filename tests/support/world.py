@@ -31,6 +31,7 @@ from cogs.alerts import AlertsCog
 from cogs.digests import DigestsCog
 from cogs.machine import MachineCog
 from cogs.silences import SilencesCog
+from cogs.threads import ThreadsCog
 from tests.support.alerting import Rooms, a_policy, a_route, open_rooms
 from tests.support.chat import GUILD_ID, FastBot, a_bot
 
@@ -95,6 +96,7 @@ class World:
             rooms.database,
             messages,
             self.pacing,
+            rooms.cards,
             clock=rooms.clock,
             on_start=rooms.timelines.begin,
             on_refusal=lambda _thread, why: self.refused_threads.append(why),
@@ -126,6 +128,7 @@ class World:
             SilencesCog(self.silences, self.actions),
             DigestsCog(self.rooms.digests, self.silences, self.actions, self.clock),
             MachineCog(self.oversight, self.actions),
+            ThreadsCog(self.keeper),
         ]
 
     async def _examine(self) -> list[Finding]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 
 from bot.cards.model import backoff
+from bot.cards.store import Cards
 from bot.cards.threads import store
 from bot.cards.threads.model import LONGEST_NAME, Step, Thread, next_step
 from bot.chat.errors import (
@@ -22,6 +23,7 @@ from bot.chat.errors import (
     MessageRejectedError,
     ThreadArchivedError,
     ThreadExistsError,
+    ThreadLockedError,
 )
 from bot.chat.messages import DiscordMessages
 from bot.chat.pacing import Pacing, Verb
@@ -39,6 +41,9 @@ _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_OUTAGE_WAIT = timedelta(seconds=5)
 _LOOKED_AT = 50
 """Of those that could be next: most wait for the same limit, and one that waits for another is found."""
+
+_FREED_AT_ONCE = 200
+"""So many fit into one statement."""
 
 _VERBS = {
     Step.START: Verb.THREAD,
@@ -101,6 +106,7 @@ class ThreadKeeper:
         database: Database,
         messages: DiscordMessages,
         pacing: Pacing,
+        cards: Cards,
         *,
         clock: Clock,
         on_start: OnStart,
@@ -110,18 +116,29 @@ class ThreadKeeper:
         self._database = database
         self._messages = messages
         self._pacing = pacing
+        self._cards = cards
         self._clock = clock
         self._on_start = on_start
         self._on_refusal = on_refusal
         self._outages = 0
+        self._stuck: set[int] | None = None
+        """The threads that refused us; None: not read yet."""
+        self._unlocked: set[int] = set()
         self.loop = Loop("threads", self.step, longest_backoff=_LONGEST_OUTAGE_WAIT)
 
     def wake(self) -> None:
         """Look for threads that do not agree, soon."""
         self.loop.wake()
 
+    def hear_unlocked(self, thread_id: int) -> None:
+        """Hear from Discord that a thread is not locked: what was refused in it is tried again."""
+        self._unlocked.add(thread_id)
+        self.loop.wake()
+
     async def step(self) -> timedelta | None:
         """Bring the next thread into agreement."""
+        if self._unlocked:
+            await self._go_on()
         now = self._clock.now()
         async with self._database.reading() as tx:
             due = await store.list_due(tx, now=now, limit=_LOOKED_AT)
@@ -133,6 +150,25 @@ class ThreadKeeper:
                 return await self._keep(one)
             waits.append(timedelta(seconds=wait))
         return max(min(waits), timedelta(milliseconds=50)) if waits else None
+
+    async def _go_on(self) -> None:
+        """Try again what was refused where Discord tells of a change.
+
+        Once a refusal: it tells of our own changes as well, and something else may be wrong.
+        """
+        if self._stuck is None:
+            async with self._database.reading() as tx:
+                self._stuck = await store.list_stuck(tx)
+        freed = sorted(self._unlocked & self._stuck)[:_FREED_AT_ONCE]
+        if freed:
+            async with self._database.transaction() as tx:
+                await store.try_again(tx, freed)
+                tx.after_commit(self._cards.wake)
+            log.info("threads_tried_again", threads=freed)
+        self._stuck.difference_update(freed)
+        self._unlocked.intersection_update(self._stuck)
+        if self._unlocked:
+            self.loop.wake()
 
     def _ready_in(self, due: store.Due) -> float:
         step = next_step(due.thread)
@@ -168,12 +204,24 @@ class ThreadKeeper:
         except MessageGoneError:
             # The courier finds that out as well, and posts the card again: its new message can have a thread.
             await self._put_aside(thread)
-        except ChannelGoneError as error:
-            await (self._lose(thread) if step is not Step.START else self._refuse(thread, error))
-        except (ChannelForbiddenError, MessageRejectedError, ThreadArchivedError) as error:
-            await self._refuse(thread, error)
+        except (
+            ChannelGoneError,
+            ChannelForbiddenError,
+            MessageRejectedError,
+            ThreadArchivedError,
+            ThreadLockedError,
+        ) as error:
+            await self._see_refused(step, thread, error)
         self._outages = 0
         return AT_ONCE
+
+    async def _see_refused(self, step: Step, thread: Thread, error: MachineError) -> None:
+        if step is Step.START:
+            await self._refuse(thread, error)
+        elif isinstance(error, ChannelGoneError):
+            await self._lose(thread)
+        else:
+            await self._leave_alone(thread, error)
 
     async def _do(self, step: Step, due: store.Due) -> None:
         match step:
@@ -202,10 +250,9 @@ class ThreadKeeper:
         assert thread.thread_id is not None  # noqa: S101 — it is live
         try:
             await self._messages.change_thread(thread.thread_id, archived=archived)
-        except ThreadArchivedError as error:
+        except ThreadArchivedError:
             if not archived:
-                # A moderator locked it: it stays as it is.
-                log.info("thread_stays_archived", thread=thread.thread_id, why=str(error))
+                raise
         async with self._database.transaction() as tx:
             await store.mark_told(tx, thread, archived=archived)
 
@@ -223,6 +270,12 @@ class ThreadKeeper:
         self._pacing.hold(thread.channel_id, Verb.THREAD, REFUSED_FOR.total_seconds())
         await self._put_aside(thread, first=REFUSED_FOR)
         self._on_refusal(thread, str(error))
+
+    async def _leave_alone(self, thread: Thread, error: MachineError) -> None:
+        """Try again when it is unlocked, or later: what a moderator did to one thread is about no other."""
+        log.info("thread_stays_as_it_is", thread=thread.thread_id, why=str(error))
+        await self._put_aside(thread, first=REFUSED_FOR)
+        self.note_refusal(thread.thread_id)
 
     async def _lose(self, thread: Thread) -> None:
         async with self._database.transaction() as tx:
@@ -247,7 +300,11 @@ class ThreadKeeper:
             if known is not None:
                 goes_on = known.told_archived and not known.archived
                 await store.want(tx, known, archived=not goes_on, told_archived=False)
-        await self._messages.unarchive(thread_id)
+        try:
+            await self._messages.unarchive(thread_id)
+        except ChannelForbiddenError as error:
+            # Whoever started a thread may open it, unless a moderator locked it.
+            raise ThreadLockedError(thread_id) from error
 
     async def lose(self, thread_id: int) -> None:
         """Note that a thread is not there any more: its card goes on without one."""
@@ -255,6 +312,17 @@ class ThreadKeeper:
             known = await store.find_by_id(tx, thread_id)
         if known is not None:
             await self._lose(known)
+
+    async def touch(self, tx: Transaction, thread_id: int) -> None:
+        """Have the card whose thread this is say whether what belongs into the thread is shown there."""
+        known = await store.find_by_id(tx, thread_id)
+        if known is not None:
+            await self._cards.touch(tx, known.kind, known.key)
+
+    def note_refusal(self, thread_id: int | None) -> None:
+        """Note that a thread refuses us, so that it is tried again when Discord tells of a change there."""
+        if self._stuck is not None and thread_id is not None:
+            self._stuck.add(thread_id)
 
     async def refuse(self, thread_id: int, why: str) -> None:
         """Tell that a card may not be shown in a thread."""

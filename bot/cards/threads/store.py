@@ -52,6 +52,11 @@ _waiting = card.alias()
 _is_its_card = and_(
     card.c.kind == thread.c.kind, card.c.key == thread.c.key, card.c.channel_id == thread.c.channel_id
 )
+_PAUSED = (
+    select(thread.c.thread_id)
+    .join(card, card.c.posted_in == thread.c.thread_id)
+    .where(thread.c.state == ThreadState.LIVE, card.c.wanted > card.c.delivered, card.c.failures > 0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,27 @@ async def find_next_retry(tx: Transaction) -> datetime | None:
         )
     ).scalar()
     return moment
+
+
+async def is_paused(tx: Transaction, kind: str, key: str, channel_id: int) -> bool:
+    """Say whether something that belongs into the thread of a card cannot be shown there."""
+    return (await tx.execute(_PAUSED.where(*_of(kind, key, channel_id)).limit(1))).first() is not None
+
+
+async def list_stuck(tx: Transaction) -> set[int]:
+    """Return the threads about which, or in which, something was refused and is to be tried again later."""
+    about = select(thread.c.thread_id).where(
+        thread.c.state == ThreadState.LIVE, _is_due, thread.c.retry_at.is_not(None)
+    )
+    rows = [*(await tx.execute(_PAUSED)), *(await tx.execute(about))]
+    return {int(row.thread_id) for row in rows}
+
+
+async def try_again(tx: Transaction, thread_ids: Sequence[int]) -> None:
+    """Have what was refused in these threads, or about them, tried again now."""
+    await tx.execute(update(thread).where(thread.c.thread_id.in_(thread_ids)).values(retry_at=None))
+    waits = card.c.wanted > card.c.delivered
+    await tx.execute(update(card).where(card.c.posted_in.in_(thread_ids), waits).values(retry_at=None))
 
 
 async def insert_thread(tx: Transaction, kind: str, key: str, channel_id: int, *, name: str) -> None:

@@ -380,9 +380,9 @@ class Rest:
         return thread
 
     def _check_may_change(self, thread: Channel, changes: Json) -> None:
-        """Whoever started a thread may change it; others may only open it, unless it is locked."""
+        """Whoever started a thread may change it, others may only open it; one that is locked stays so."""
         only_opens = changes.keys() == {"archived"} and changes["archived"] is False and not thread.locked
-        if thread.owner_id != self._state.bot.id and not only_opens:
+        if (thread.locked or thread.owner_id != self._state.bot.id) and not only_opens:
             raise ApiError(403, 50013, "Missing Permissions")
         self._check_may_write_in(thread)
 
@@ -544,6 +544,8 @@ class Rest:
         channel = self._channel(channel_id)
         if channel.archived:
             raise ApiError(400, 50083, "Thread is archived")
+        if channel.locked:
+            raise ApiError(403, 160005, "Thread is locked")
         if message.author is not self._state.bot:
             raise ApiError(403, 50005, "Cannot edit a message authored by another user")
         if (self._state.now() - message.created_at).total_seconds() > self._limits.old_after_seconds:

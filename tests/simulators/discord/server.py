@@ -313,6 +313,13 @@ class DiscordServer:
         self.rest.remove_channel(channel)
         self._tell_events()
 
+    def change_thread(self, thread: Channel, **changes: bool) -> None:
+        """Archive, open, lock or unlock a thread, as a moderator does."""
+        for name, value in changes.items():
+            setattr(thread, name, value)
+        self.rest.events.append(("THREAD_UPDATE", thread.payload(), GUILDS))
+        self._tell_events()
+
     def tell(self, event: str, data: Json, *, intent: int = 0) -> None:
         """Dispatch an event without waiting for it to be written."""
         if self.gateway.sessions:
