@@ -1,6 +1,8 @@
 """The examples of `deploy/`: each builds, fits its schema, and agrees with the chart and with the others."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import yaml
 
 from bot.settings.load import load_settings
 from tests.support.crds import crd_schemas
-from tests.support.helm import CHART, HelmError, kustomize, render
+from tests.support.helm import CHART, HelmError, kustomize, program, render
 from tests.support.manifests import NEWEST, OLDEST, has_schema, is_custom, problems
 
 ROOT = Path(__file__).parents[2]
@@ -182,3 +184,36 @@ def test_values_for_app_template_say_what_the_chart_says(tmp_path):
     file = tmp_path / "machine.yaml"
     file.write_text(text.replace("/run/secrets/the-machine", str(tmp_path)))
     load_settings(file, {})
+
+
+_OFFLINE = re.compile(
+    r"^ +((?:helm template|kubectl create|kubectl -n \S+ create|kubectl kustomize) .*)", re.MULTILINE
+)
+
+
+def commands_shown():
+    """What `deploy/README.md` has people type that needs no cluster."""
+    text = (DEPLOY / "README.md").read_text().replace("\\\n", " ")
+    for line in _OFFLINE.findall(text):
+        yield re.sub(r" +", " ", line)
+
+
+@pytest.mark.parametrize("line", [*commands_shown()], ids=lambda line: " ".join(line.split()[:6]))
+def test_what_the_page_has_people_type_works(line, tmp_path):
+    tools = f"{program('helm').parent}:{program('kubectl').parent}:{os.environ['PATH']}"
+    dry = " --dry-run=client --output=name" if " create " in line else ""
+    done = subprocess.run(
+        ["bash", "-euc", line + dry],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": tools, "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "none")},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert done.stderr == ""
+
+
+def test_the_page_has_people_type_everything():
+    assert len([*commands_shown()]) == 5

@@ -23,6 +23,13 @@ _GO_FORMATS = {"int32", "int64", "byte", "double", "float"}
 _DROPPED = {"description", "default", "nullable"}
 
 
+class _Loader(yaml.CSafeLoader):
+    """Takes a bare `=` as the text that it is; PyYAML gives it a meaning of its own."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", _Loader.construct_yaml_str)
+
+
 @cache
 def crd_schemas() -> "CrdSchemas | None":
     """The schemas of all folders, or None where no folder is named."""
@@ -35,7 +42,7 @@ class CrdSchemas:
 
     def __init__(self, *folders: Path) -> None:
         paths = [path for folder in folders for path in folder.glob("*.yaml")]
-        definitions = [yaml.load(path.read_bytes(), yaml.CSafeLoader) for path in paths]
+        definitions = [yaml.load(path.read_bytes(), _Loader) for path in paths]
         self._schemas = {
             (definition["spec"]["group"], version["name"], definition["spec"]["names"]["kind"]): version[
                 "schema"
