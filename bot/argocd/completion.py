@@ -154,7 +154,7 @@ class Completion:
         offered = []
         for entry in self._earlier(application) if application is not None else ():
             at = f" · {entry.at:%Y-%m-%d %H:%M} UTC" if entry.at else ""
-            text = f"{entry.id} · {short(entry.revision)}{at}"
+            text = f"{entry.id} · {entry.revision}{at}"
             if typed.strip().lower() in text.lower():
                 offered.append(Suggestion(name=cut_plain(text, _LONGEST), value=str(entry.id)))
         return offered[:MOST]
@@ -163,10 +163,9 @@ class Completion:
         detail = self._details.get(application.key)
         # What was read is whole, but may be older than what is watched.
         if detail is None or detail.application.deployed != application.deployed:
-            return application.earlier
+            return [each._replace(revision=short(each.revision)) for each in application.earlier]
         return [
-            Earlier(entry.id, next(iter(entry.revisions), ""), entry.deployed_at)
-            for entry in detail.history[1:]
+            Earlier(entry.id, _in_short(entry.revisions), entry.deployed_at) for entry in detail.history[1:]
         ]
 
     def _find(self, name: str, by: Actor, action: str) -> Application | None:
@@ -187,6 +186,10 @@ def name_resources(keys: Sequence[ResourceKey]) -> list[str]:
         name if counts[name] == 1 else f"{key.group}/{key.kind}/{key.namespace}/{key.name}"
         for key, name in zip(keys, short_names, strict=True)
     ]
+
+
+def _in_short(revisions: Sequence[str]) -> str:
+    return ", ".join(dict.fromkeys(short(each) for each in revisions if each)) or short("")
 
 
 def _without_group(name: str) -> str:

@@ -17,7 +17,7 @@ from bot.database.engine import Database
 from bot.demo.cluster import faults
 from bot.demo.cluster.repositories import Piece
 from bot.journal.model import Outcome
-from tests.support.argo_desk import CONFIG, GITOPS, WEB, Desk
+from tests.support.argo_desk import CONFIG, GITOPS, REPO, WEB, Desk
 from tests.support.clock import NOON
 
 EVERYTHING = NewsPolicy(routes=(Route(channel_id=GITOPS),))
@@ -112,6 +112,23 @@ async def test_a_sync_by_somebody_else_is_noted_once(stage, room):
     (entry,) = (await room.entries())[room.before :]
     assert entry.change
     assert entry.namespace == "shop"
+    assert entry.detail == {"by": "carol", "from": first, "to": second}
+
+
+async def test_of_several_sources_the_one_that_moved_is_noted(stage, room):
+    values = "https://git.example.org/values.git"
+    repositories = stage.controller.repositories
+    first = repositories.commit(values, "values", [CONFIG])
+    sources = [
+        {"repoURL": REPO, "path": "apps/shop", "targetRevision": "main"},
+        {"repoURL": values, "path": "values", "targetRevision": "main"},
+    ]
+    await stage.deployed(WEB, sources=sources)
+    await room.began()
+    second = repositories.commit(values, "values", [Piece(kind="ConfigMap", name="config", content="2")])
+    stage.sync_by("carol")
+    await room.look(10)
+    (entry,) = (await room.entries())[room.before :]
     assert entry.detail == {"by": "carol", "from": first, "to": second}
 
 

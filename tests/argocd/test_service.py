@@ -5,10 +5,12 @@ from datetime import timedelta
 import pytest
 
 from bot.access.model import Grant, Policy
+from bot.argocd.card.past import render_history
 from bot.argocd.model import HealthStatus, SyncStatus
 from bot.argocd.settings import ArgoSettings
 from bot.argocd.views import Change, Wanted
 from bot.core.errors import ConflictError, InvalidError, NotAllowedError, NotFoundError, RefusedError
+from bot.database.engine import Database
 from bot.demo.cluster.applications import (
     a_project,
     a_window,
@@ -29,6 +31,7 @@ from tests.support.argo_desk import (
     POD,
     REPO,
     WEB,
+    Desk,
     a_policy,
     server_settings,
 )
@@ -437,6 +440,127 @@ async def test_a_history_id_that_is_none_is_refused(stage, desk, odd):
 
 
 # Completing.
+
+
+VALUES_REPO = "https://git.example.org/values.git"
+VALUES = {"repoURL": VALUES_REPO, "path": "values/shop", "targetRevision": "main", "name": "values"}
+SHOP = {"repoURL": REPO, "path": "apps/shop", "targetRevision": "main"}
+
+
+async def of_two_sources(stage):
+    """Deploy from two sources, of which then only the second one moves; return what each is at, twice."""
+    repositories = stage.controller.repositories
+    values = repositories.commit(VALUES_REPO, "values/shop", [CONFIG], message="Set values")
+    first = await stage.deployed(WEB, sources=[SHOP, VALUES])
+    newer = [Piece(kind="ConfigMap", name="config", content="2")]
+    after = repositories.commit(VALUES_REPO, "values/shop", newer, message="Ask for more")
+    await refreshed(stage)
+    return [first, values], [first, after]
+
+
+async def test_the_differences_of_several_sources_are_shown_together(stage, desk, argocd_server):
+    await of_two_sources(stage)
+    found = await desk.argocd.diff("shop", by=ADA)
+    assert [(each.key.name, each.change) for each in found.differences] == [("config", Change.CHANGED)]
+    stage.commit(NEWER)
+    await refreshed(stage)
+    found = await desk.argocd.diff("shop", by=ADA)
+    assert [each.key.name for each in found.differences] == ["config", "web"]
+
+
+async def test_a_history_names_the_sources_of_each_deployment(stage, desk, argocd_server):
+    before, after = await of_two_sources(stage)
+    stage.sync_by("carol")
+    await stage.step(4)
+    await desk.catch_up()
+    past = await desk.argocd.history("shop", by=ADA)
+    assert [list(entry.revisions) for entry in past.entries] == [after, before]
+    assert [source.what for source in past.entries[0].sources] == ["apps/shop", "values"]
+    assert [[commit.subject for commit in each if commit] for each in past.commits] == [
+        ["Begin", "Ask for more"],
+        ["Begin", "Set values"],
+    ]
+    (offered,) = desk.argocd.complete_history("shop", "", by=ADA)
+    assert offered.name.startswith(f"0 · {before[0][:7]}, {before[1][:7]} · ")
+    view = render_history(past).view
+    shown = "\n".join(str(item.content) for item in view.walk_children() if hasattr(item, "content"))
+    assert f"`apps/shop` `{after[0][:7]}` Begin\n`values` `{after[1][:7]}` Ask for more **runs now**" in shown
+
+
+async def test_a_rollback_of_several_sources_takes_each_back(stage, desk):
+    before, _ = await of_two_sources(stage)
+    stage.sync_by("carol")
+    await stage.step(4)
+    await desk.catch_up()
+    proposed = await desk.argocd.propose_rollback("shop", "0", by=ADA, channel_id=CHANNEL)
+    ended = await desk.until_over(await desk.confirm(proposed))
+    assert ended.state is State.SUCCEEDED, ended
+    assert stage.app()["status"]["history"][-1]["revisions"] == before
+
+
+@pytest.fixture
+async def everywhere(stage, sqlite_url, tmp_path):
+    """A process that watches Applications in two namespaces, and argocd-server."""
+    stage.server.put("Namespace", {"metadata": {"name": "teams"}})
+    stage.server.put("AppProject", a_project(source_namespaces=["teams"]))
+    async with (
+        Database(sqlite_url) as database,
+        ArgoCdServer(stage.server, stage.controller) as server,
+        Desk(
+            stage,
+            database,
+            tmp_path,
+            namespaces=("argocd", "teams"),
+            settings=server_settings(server.url, TOKEN),
+        ) as desk,
+    ):
+        yield desk
+
+
+async def test_applications_in_any_namespace_are_told_apart(stage, everywhere):
+    await stage.deployed()
+    stage.put("shop", namespace="teams", path="apps/other")
+    stage.put("blog", namespace="teams")
+    stage.commit(NEWER, app="other")
+    await stage.step(2)
+    await everywhere.catch_up()
+
+    offered = everywhere.argocd.complete("shop", by=ADA)
+    assert [(each.value, each.name.partition(" ")[0]) for each in offered] == [
+        ("argocd/shop", "shop"),
+        ("teams/shop", "teams/shop"),
+    ]
+    assert [each.value for each in everywhere.argocd.complete("teams/sh", by=ADA)] == ["teams/shop"]
+    assert (await everywhere.argocd.status("blog", by=ADA)).detail.key == ("teams", "blog")
+    with pytest.raises(InvalidError, match="say which, `argocd/shop`, `teams/shop`"):
+        await everywhere.argocd.status("shop", by=ADA)
+
+    found = await everywhere.argocd.diff("teams/shop", by=ADA)
+    assert [(each.key.name, each.change) for each in found.differences] == [("web", Change.CREATED)]
+    assert (await everywhere.argocd.diff("argocd/shop", by=ADA)).differences == ()
+    assert everywhere.argocd.complete_history("shop", "", by=ADA) == []
+
+
+async def test_an_application_in_another_namespace_is_synced_and_taken_back(stage, everywhere):
+    stage.put("blog", namespace="teams")
+    first = stage.commit(WEB, CONFIG, app="blog")
+    await stage.step(2)
+    await everywhere.catch_up()
+    assert (await everywhere.until_over(await everywhere.sync("teams/blog"))).state is State.SUCCEEDED
+    stage.commit(NEWER, CONFIG, app="blog")
+    stage.server.patch(
+        "Application",
+        "teams",
+        "blog",
+        {"metadata": {"annotations": {"argocd.argoproj.io/refresh": "normal"}}},
+    )
+    await stage.step()
+    assert (await everywhere.until_over(await everywhere.sync("teams/blog"))).state is State.SUCCEEDED
+    (offered,) = everywhere.argocd.complete_history("teams/blog", "", by=ADA)
+    assert (offered.value, offered.name[4:11]) == ("0", first[:7])
+    past = await everywhere.argocd.history("teams/blog", by=ADA)
+    assert [entry.revisions for entry in past.entries][-1] == (first,)
+    assert past.commits[-1][0].subject == "Change something"
 
 
 async def test_names_complete_from_memory_alone(stage, desk):

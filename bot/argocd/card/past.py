@@ -24,9 +24,11 @@ from bot.argocd.words import short
 from bot.chat import layout
 from bot.chat.action import select
 from bot.chat.rendered import Rendered
-from bot.chat.text import cut, timestamp
+from bot.chat.text import code, cut, timestamp
 
 _BY: Final = 60
+_MOST_REVISIONS: Final = 3
+_WHAT: Final = 40
 
 Commits = Sequence[Commit | None]
 
@@ -56,12 +58,25 @@ def render_history(past: Past) -> Rendered:
 
 
 def _entry_lines(entry: HistoryEntry, commits: Commits, *, runs: bool) -> str:
-    subject = next((commit.subject for commit in commits if commit and commit.subject), "")
-    first = " ".join(part for part in (revisions_of(entry.revisions), subject_of(subject)) if part)
+    first = "\n".join(_revisions(entry, commits))
     when = timestamp(entry.deployed_at, "f") if entry.deployed_at else "at a time that is not known"
     by = cut(name_initiator(entry.by, automated=entry.automated), _BY)
     facts = f"{entry.id} · {when} · {by}"
     return f"{first or 'No revision is noted'}{' **runs now**' if runs else ''}\n{layout.subtext(facts)}"
+
+
+def _revisions(entry: HistoryEntry, commits: Commits) -> Iterator[str]:
+    """Yield a line for each revision, with its sources where there are several."""
+    places: dict[str, list[int]] = {}
+    for place, revision in enumerate(entry.revisions):
+        if revision:
+            places.setdefault(revision, []).append(place)
+    for revision, of in list(places.items())[:_MOST_REVISIONS]:
+        known = [entry.sources[place] for place in of if place < len(entry.sources)]
+        names = ", ".join(code(source.what, budget=_WHAT) for source in known) if len(places) > 1 else ""
+        found = (commits[place] for place in of if place < len(commits))
+        subject = next((commit.subject for commit in found if commit and commit.subject), "")
+        yield " ".join(part for part in (names, revisions_of([revision]), subject_of(subject)) if part)
 
 
 def _notes(past: Past) -> Iterator[str]:
@@ -84,7 +99,7 @@ def _way_back(past: Past) -> Iterator[layout.Item]:
 
 
 def _option(entry: HistoryEntry, commits: Commits) -> discord.SelectOption:
-    revisions = ", ".join(short(revision) for revision in entry.revisions if revision)
+    revisions = ", ".join(dict.fromkeys(short(revision) for revision in entry.revisions if revision))
     when = f" · {entry.deployed_at:%Y-%m-%d %H:%M} UTC" if entry.deployed_at else ""
     subject = next((commit.subject for commit in commits if commit and commit.subject), "")
     return discord.SelectOption(

@@ -526,14 +526,21 @@ def a_difference(number: int = 0, **values) -> ResourceDifference:
 
 
 def differences(*found: ResourceDifference, page: int = 0, **values):
-    given = {"application": drifted(), "differences": found, "named": (), "compared_at": NOON, **values}
+    given = {
+        "application": drifted(),
+        "differences": found,
+        "named": (),
+        "compared_at": NOON,
+        "read_at": NOON,
+        **values,
+    }
     return render_differences(Differences(**given), page)
 
 
 def test_a_page_shows_one_resource_and_all_are_attached():
     made = differences(*map(a_difference, range(3)), page=1)
     assert words(made)[1:4] == [
-        f"-# 3 resources differ · compared {AGO}",
+        f"-# 3 resources differ · compared {AGO} · read {AGO}",
         "**Deployment/web-1** in `shop` is changed: +1 −1 lines",
         "```diff",
     ]
