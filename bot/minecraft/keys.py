@@ -109,6 +109,7 @@ def _plan(kind: str, action: str, view: View, workload: Workload, lines: Iterabl
         namespace=workload.namespace,
         noted={"from": _replicas(workload.wanted), "to": _replicas(to)},
         cancel_label="",
+        stays_here=True,
     )
 
 

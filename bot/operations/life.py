@@ -76,11 +76,16 @@ def confirm(
         asked_by=by,
         confirmed_at=now,
         approvals_needed=needed,
-        channel_id=policy.channel_id or operation.channel_id,
+        channel_id=_channel_of(operation, policy),
     )
     if not needed:
         return _agreed(confirmed, now)
     return replace(confirmed, state=State.WAITING, expires_at=now + policy.approvals_expire)
+
+
+def _channel_of(operation: Operation, policy: OperationPolicy) -> int:
+    named = None if operation.plan.stays_here else policy.channel_id
+    return operation.channel_id if named is None else named
 
 
 def approve(

@@ -104,6 +104,8 @@ class Plan:
     """How many others must approve whatever the grants say."""
     changes: bool = True
     """Whether it changes something when it succeeds; a dry run does not."""
+    stays_here: bool = False
+    """Whether it is shown where it was asked for, whatever the policy says: it is news for those there."""
 
 
 def wish_label(plan: Plan, what: str) -> str:

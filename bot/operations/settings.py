@@ -14,7 +14,8 @@ class OperationsSettings(Section):
 
     channel: str | None = None
     """Our name of the channel that shows them; without it `gitops` where that is one of
-    `discord.channels`, else the channel in which each was asked."""
+    `discord.channels`, else the channel in which each was asked. Starts and stops of Minecraft servers are
+    always shown where they were asked."""
     approvals_expire: Duration = timedelta(minutes=30)
     """How long it is waited for approvals."""
     start_within: Duration = timedelta(minutes=10)

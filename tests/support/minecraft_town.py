@@ -46,10 +46,11 @@ class World:
             rooms.cards,
             rooms.journal,
             clock=rooms.clock,
-            policy=OperationPolicy,
+            policy=lambda: self.policy,
             guild=lambda: GUILD_ID,
         )
         self.channels: dict[str, str] = {}
+        self.policy = OperationPolicy()
         self.actions = Actions()
         pacing = Pacing(time.monotonic)
         self.bot: FastBot = a_bot(actions=self.actions, pacing=pacing, make_cogs=self._make_cogs)
@@ -157,6 +158,8 @@ class Town:
             on=("server:survival",),
         )
         world.rooms.access.use(Policy((everything, looking)))
+        # What is asked of Argo CD goes elsewhere.
+        world.policy = OperationPolicy(channel_id=self.alerts.id)
         world.rooms.policy = replace(world.rooms.policy, channels={"alerts": self.alerts.id})
 
     async def serve(self, name: str, status: Any = None, rcon: RconServer | None = None) -> JavaServer:
