@@ -109,6 +109,7 @@ class Playground:
             operations.register(STOP, Stopping(*ways, consoles=lambda: self._consoles))
         self.thinning = Thinning(database, clock, settings)
         self._requests, self._answers = RequestCards(database), AnswerCards(database)
+        asking = Loop("minecraft", self._polling.step)
         self._showing = Loop("minecraft boards", self._boards.step, shortest_wait=SETTLE)
         presenting = Loop("presence", presence.step)
         presence.wake = presenting.wake
@@ -118,8 +119,10 @@ class Playground:
             self._cluster.on_change(self._forget_found)
             self._cluster.on_change(self._showing.wake)
             self._cluster.on_change(operations.wake)
+            # Whoever has just been found is asked at once.
+            self._cluster.services.on_change(lambda _key, _old, _new: asking.wake())
             watching = self._cluster.loops
-        self.loops = (Loop("minecraft", self._polling.step), self._showing, presenting, *watching)
+        self.loops = (asking, self._showing, presenting, *watching)
 
     async def __aenter__(self) -> Self:
         await self._polling.load()
