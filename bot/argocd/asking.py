@@ -141,7 +141,6 @@ class Asking:
             detail,
             branches,
             AskedTree(root=application.key, prune=prune, left_out=left_out),
-            targets=access_targets(application, detail.labels),
             notes=notes,
             home=self._argo.home,
             url=await self._links.to_application(application.key),

@@ -19,6 +19,7 @@ from bot.argocd.deployments import (
     missed,
 )
 from bot.argocd.model import Application, HistoryEntry, SyncPhase, SyncSummary
+from bot.argocd.plans import noted_move
 from bot.argocd.stories import Seen, finished_sync, name_of_initiator, sync_name
 from bot.core.actor import THE_MACHINE
 from bot.core.errors import BrokenError, NotFoundError
@@ -151,17 +152,8 @@ def _detail(sync: SyncSummary, deployed: Sequence[str]) -> Mapping[str, str]:
     """Return what the words of a change are made of: see `bot.journal.words`."""
     who = initiator_of(sync)
     name = name_of_initiator(sync)
-    before, after = _revisions(deployed, sync.revisions)
     return {
         **({"by": name} if who in {Initiator.SOMEBODY, Initiator.KARGO, Initiator.OURS} and name else {}),
         **({"how": name} if who in {Initiator.AUTO_SYNC, Initiator.APPLICATION_SET} else {}),
-        **({"from": before} if before else {}),
-        **({"to": after} if after else {}),
+        **noted_move(deployed, sync.revisions),
     }
-
-
-def _revisions(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
-    """Return the revision before and after, of several sources that of the first one that moved."""
-    pairs = list(zip(before, after, strict=True)) if len(before) == len(after) else []
-    moved = next((pair for pair in pairs if pair[0] != pair[1]), None)
-    return moved or (next(iter(before), ""), next((each for each in after if each), ""))

@@ -1,6 +1,7 @@
 """What somebody is shown before they confirm, and what is kept of it: plans of operations. Pure."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE, TREE, Asked, AskedEnd, AskedTree
@@ -59,8 +60,6 @@ def plan_sync(
 ) -> Plan:
     """Return the plan of a sync. The commits are those of the new revisions, one for each source."""
     application = detail.application
-    name = application.key.name
-    what = "Dry run of" if asked.dry_run else "Sync"
     moves = _moves(_running(application), _wanted(application, asked), application.sources, commits)
     body = [
         *moves,
@@ -71,28 +70,13 @@ def plan_sync(
         *_window_lines(windows),
         *_warnings(detail, asked),
     ]
-    return Plan(
-        kind=SYNC,
-        action=SYNC_ACTION,
-        targets=access_targets(application, detail.labels),
-        subject=subject_of(application.key),
-        title=f"{what} {name}",
-        doing=f"{'Dry run of' if asked.dry_run else 'Syncing'} {name}",
-        done=f"{'Dry run of' if asked.dry_run else 'Synced'} {name}",
-        system="Argo CD",
-        place=place_of(application, home),
-        body=tuple(body),
+    words = ("Dry run of {}",) * 3 if asked.dry_run else ("Sync {}", "Syncing {}", "Synced {}")
+    return replace(
+        _plan(detail, SYNC, SYNC_ACTION, words, asked, body=body, home=home, url=url),
         brief=(*moves, *_scope_lines(detail, asked)),
-        request=asked.to_json(),
-        namespace=application.destination.namespace or None,
-        app=str(application.key),
-        url=url,
-        cancel_label="Terminate",
-        cancel_action=TERMINATE_ACTION,
-        details_action=STATUS_ACTION,
         min_approvals=min_approvals,
         changes=not asked.dry_run,
-        noted=_noted(_running(application), _wanted(application, asked)),
+        noted=noted_move(_running(application), _wanted(application, asked)),
     )
 
 
@@ -109,7 +93,6 @@ def plan_rollback(
 ) -> Plan:
     """Return the plan of a rollback to an entry of the history."""
     application = detail.application
-    name = application.key.name
     deployed = f" deployed {timestamp(entry.deployed_at)}" if entry.deployed_at else ""
     moves = _moves(_running(application), entry.revisions, entry.sources, commits)
     body = [
@@ -122,27 +105,12 @@ def plan_rollback(
         *_kargo_warning(application),
         *_condition_lines(detail),
     ]
-    return Plan(
-        kind=ROLLBACK,
-        action=ROLLBACK_ACTION,
-        targets=access_targets(application, detail.labels),
-        subject=subject_of(application.key),
-        title=f"Roll {name} back",
-        doing=f"Rolling {name} back",
-        done=f"Rolled {name} back",
-        system="Argo CD",
-        place=place_of(application, home),
-        body=tuple(body),
+    words = ("Roll {} back", "Rolling {} back", "Rolled {} back")
+    return replace(
+        _plan(detail, ROLLBACK, ROLLBACK_ACTION, words, asked, body=body, home=home, url=url),
         brief=(*moves, *_scope_lines(detail, asked)),
-        request=asked.to_json(),
-        namespace=application.destination.namespace or None,
-        app=str(application.key),
-        url=url,
-        cancel_label="Terminate",
-        cancel_action=TERMINATE_ACTION,
-        details_action=STATUS_ACTION,
         min_approvals=min_approvals,
-        noted=_noted(_running(application), entry.revisions),
+        noted=noted_move(_running(application), entry.revisions),
     )
 
 
@@ -151,7 +119,6 @@ def plan_tree(
     branches: Sequence[Branch],
     asked: AskedTree,
     *,
-    targets: tuple[str, ...],
     notes: Sequence[str],
     home: str,
     url: str | None,
@@ -167,29 +134,14 @@ def plan_tree(
     body = [
         order,
         *_wave_lines(below),
-        *_pruning_lines(detail, Asked(key=asked.root, prune=asked.prune)),
+        *_pruning_lines(detail, Asked(key=asked.root, prune=asked.prune), in_a_tree=True),
         *([f"Prune holds for {code(name)} alone; below it nothing is deleted."] if asked.prune else []),
         *notes,
     ]
-    return Plan(
-        kind=TREE,
-        action=SYNC_ACTION,
-        targets=targets,
-        subject=subject_of(application.key),
-        title=f"Sync {name} and all below",
-        doing=f"Syncing {name} and all below",
-        done=f"Synced {name} and all below",
-        system="Argo CD",
-        place=place_of(application, home),
-        body=tuple(body),
+    words = ("Sync {} and all below", "Syncing {} and all below", "Synced {} and all below")
+    return replace(
+        _plan(detail, TREE, SYNC_ACTION, words, asked, body=body, home=home, url=url),
         brief=(f"{code(name)} and the {len(below)} below it, wave by wave",),
-        request=asked.to_json(),
-        namespace=application.destination.namespace or None,
-        app=str(application.key),
-        url=url,
-        cancel_label="Terminate",
-        cancel_action=TERMINATE_ACTION,
-        details_action=STATUS_ACTION,
         # Each Application that was synced is noted as a change of its own.
         changes=False,
     )
@@ -205,29 +157,53 @@ def plan_termination(
     min_approvals: int = 0,
 ) -> Plan:
     """Return the plan of ending a sync that somebody else began; a discard takes away what cannot end."""
-    application = detail.application
-    name = application.key.name
-    verb, doing, done = (
-        ("Discard", "Discarding", "Discarded") if is_discard else ("Terminate", "Terminating", "Terminated")
+    words = (
+        ("Discard the sync of {}", "Discarding the sync of {}", "Discarded the sync of {}")
+        if is_discard
+        else ("Terminate the sync of {}", "Terminating the sync of {}", "Terminated the sync of {}")
     )
+    body = _termination_lines(detail, is_discard=is_discard)
+    return replace(
+        _plan(detail, TERMINATE, TERMINATE_ACTION, words, asked, body=body, home=home, url=url),
+        subject=f"{subject_of(detail.key)}/terminate",
+        cancel_label="",
+        cancel_action="",
+        min_approvals=min_approvals,
+    )
+
+
+def _plan(
+    detail: ApplicationDetail,
+    kind: str,
+    action: str,
+    words: tuple[str, str, str],
+    asked: Asked | AskedTree | AskedEnd,
+    *,
+    body: Sequence[str],
+    home: str,
+    url: str | None,
+) -> Plan:
+    """Return what all plans about an Application have; the words are for before, while it runs, after."""
+    application = detail.application
+    title, doing, done = (each.format(application.key.name) for each in words)
     return Plan(
-        kind=TERMINATE,
-        action=TERMINATE_ACTION,
+        kind=kind,
+        action=action,
         targets=access_targets(application, detail.labels),
-        subject=f"{subject_of(application.key)}/terminate",
-        title=f"{verb} the sync of {name}",
-        doing=f"{doing} the sync of {name}",
-        done=f"{done} the sync of {name}",
+        subject=subject_of(application.key),
+        title=title,
+        doing=doing,
+        done=done,
         system="Argo CD",
         place=place_of(application, home),
-        body=tuple(_termination_lines(detail, is_discard=is_discard)),
+        body=tuple(body),
         request=asked.to_json(),
         namespace=application.destination.namespace or None,
         app=str(application.key),
         url=url,
-        cancel_label="",
+        cancel_label="Terminate",
+        cancel_action=TERMINATE_ACTION,
         details_action=STATUS_ACTION,
-        min_approvals=min_approvals,
     )
 
 
@@ -256,7 +232,7 @@ def _wanted(application: Application, asked: Asked) -> tuple[str, ...]:
     )
 
 
-def _noted(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
+def noted_move(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
     """Return the first revision that moves, or the first one, for the journal."""
     moves = [(old, new) for old, new in _side_by_side(before, after, default="") if new]
     old, new = next((move for move in moves if move[0] != move[1]), moves[0] if moves else ("", ""))
@@ -316,7 +292,7 @@ def _difference_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
     return [f"{len(differing)} of {len(compared)} resources differ: {_named(differing)}"]
 
 
-def _pruning_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
+def _pruning_lines(detail: ApplicationDetail, asked: Asked, *, in_a_tree: bool = False) -> list[str]:
     extra = [each for each in detail.resources if each.requires_pruning]
     if not extra:
         return ["Prune is on; as it was compared there is nothing to delete."] if asked.prune else []
@@ -324,7 +300,9 @@ def _pruning_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
         return [f"Prune is off: {len(extra)} that no source has any more stay."]
     lines = [f"**Deletes {len(extra)}**: {_named(extra)}"]
     asking = [each for each in extra if each.requires_confirmation]
-    if asking:
+    if asking and in_a_tree:
+        lines.append(f"{_named(asking)}: to be deleted only with somebody's word, so sync it alone.")
+    elif asking:
         lines.append(f"{_named(asking)}: deleted only once somebody approves that on the card.")
     return lines
 
