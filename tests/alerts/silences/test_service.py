@@ -11,8 +11,10 @@ import pytest
 from bot.access.model import Grant, Policy
 from bot.alerts.model import IncidentNumber
 from bot.alerts.peers.authors import created_by
+from bot.alerts.showing import REMIND
 from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written
 from bot.alerts.silences.service import Made, Misunderstood, Previewed
+from bot.alerts.storm import store as storm_store
 from bot.core.errors import (
     ConflictError,
     InvalidError,
@@ -21,7 +23,7 @@ from bot.core.errors import (
     UnavailableError,
 )
 from bot.journal.words import change_words
-from tests.support.alerting import OPERATORS, open_rooms
+from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
 from tests.support.peers import a_posted_alert, a_running_peer
 from tests.support.people import a_person
 from tests.support.running import free_port
@@ -53,9 +55,9 @@ async def world(database, peer):
 
 
 @contextlib.asynccontextmanager
-async def opened(database, urls, peer):
+async def opened(database, urls, peer, *routes):
     """Two incidents, and the service over the Alertmanagers at these addresses."""
-    rooms = await open_rooms(database)
+    rooms = await open_rooms(database, *routes)
     async with aiohttp.ClientSession() as session:
         made = Silencing(rooms, session, urls)
         await rooms.receive(await delivered(peer, group=SHOP), await delivered(peer, group=BLOG))
@@ -137,16 +139,23 @@ async def test_the_next_look_finds_nothing_new_in_what_was_made_here(world):
 
 
 @pytest.mark.parametrize("matchers", ['alertname="DiskFull", namespace="shop"', 'alertname="DiskFull"'])
-async def test_what_is_quiet_before_and_after_a_change_is_quiet_all_along(world, monkeypatch, matchers):
-    await silenced(world)
-    heard = []
-    monkeypatch.setattr(world.rooms.showing, "remind_again", heard.append)
-    draft, _ = await world.silences.reopen("i/1", by=ADA)
-    changed = world.silences.read(draft, matchers=matchers, length="4h", comment="longer")
-    made = await world.silences.create((await world.silences.preview(changed, by=ADA)).token, by=ADA)
-    assert isinstance(made, Made)
-    assert (await world.rooms.incident(1)).muting.silences == (made.created["main"],)
-    assert heard == []
+async def test_what_is_quiet_before_and_after_a_change_is_quiet_all_along(database, peer, matchers):
+    route = a_route(mention=("role:oncall",), remind=timedelta(minutes=15))
+    async with opened(database, {"main": peer.url}, peer, route) as world:
+        for number in (ONE, TWO):
+            await silenced(world, number)
+        rooms = world.rooms
+        async with rooms.database.transaction() as tx:
+            # While one is on, whoever is to be called for an incident that is heard again is written down.
+            await rooms.storms.force(tx, ALERTS, by=ADA)
+        draft, _ = await world.silences.reopen("i/1", by=ADA)
+        changed = world.silences.read(draft, matchers=matchers, length="4h", comment="longer")
+        made = await world.silences.create((await world.silences.preview(changed, by=ADA)).token, by=ADA)
+        assert isinstance(made, Made)
+        assert (await rooms.incident(1)).muting.silences == (made.created["main"],)
+        async with rooms.database.reading() as tx:
+            assert await rooms.timers.find_due_at(tx, REMIND, "1/alerts") is None
+            assert [each for each in await storm_store.list_owed(tx, ALERTS) if each.owed] == []
 
 
 async def test_a_silence_stays_that_of_who_made_it_and_names_who_changed_it_last(world):
