@@ -53,11 +53,7 @@ class OpenTelemetry:
 
     def __init__(self) -> None:
         """Read the environment; nothing is sent before the first span has ended."""
-        ours = Resource({"service.name": "the-machine", "service.version": VERSION})
-        self._provider = TracerProvider(
-            resource=Resource.create().merge(ours).merge(OTELResourceDetector().detect()),
-            shutdown_on_exit=False,
-        )
+        self._provider = TracerProvider(resource=what_we_are(), shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
         self._tracer = self._provider.get_tracer("the-machine", VERSION)
 
@@ -101,6 +97,12 @@ class OpenTelemetry:
     def extract(self, headers: Mapping[str, str]) -> AbstractContextManager[object]:
         """Have the span that is written in headers be the present one."""
         return _attached(propagate.extract({name.lower(): value for name, value in headers.items()}))
+
+
+def what_we_are() -> Resource:
+    """Return what is said of this process with everything that it sends."""
+    ours = Resource({"service.name": "the-machine", "service.version": VERSION})
+    return Resource.create().merge(ours).merge(OTELResourceDetector().detect())
 
 
 def _with(span: Span) -> context.Context:

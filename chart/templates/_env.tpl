@@ -32,6 +32,10 @@
 - name: OTEL_SERVICE_NAME
   value: {{ include "the-machine.fullname" $ }}
 - name: OTEL_RESOURCE_ATTRIBUTES
-  value: k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)
+  value: service.namespace=$(POD_NAMESPACE),service.instance.id=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.pod.name=$(POD_NAME)
+{{- if $.Values.otlp.metrics }}
+- name: OTEL_METRICS_EXPORTER
+  value: otlp
+{{- end }}
 {{- end }}
 {{- end -}}

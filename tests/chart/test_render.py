@@ -309,6 +309,18 @@ def test_traces_go_where_they_are_told():
     }
     assert env["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://c:4318"
     assert env["OTEL_SERVICE_NAME"] == "the-machine"
+    # Two replicas must not be one series.
+    assert "service.instance.id=$(POD_NAME)" in env["OTEL_RESOURCE_ATTRIBUTES"]
+    assert "OTEL_METRICS_EXPORTER" not in env
+
+
+def test_metrics_are_sent_where_nobody_scrapes():
+    env = rendered({"otlp": {"endpoint": "http://c:4318", "metrics": True}}).container["env"]
+    assert {"name": "OTEL_METRICS_EXPORTER", "value": "otlp"} in env
+    with pytest.raises(HelmError, match="everything twice"):
+        rendered(
+            {"otlp": {"endpoint": "http://c:4318", "metrics": True}, "serviceMonitor": {"enabled": True}}
+        )
 
 
 def test_no_variable_is_there_twice():

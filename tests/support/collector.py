@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -34,6 +38,9 @@ class Collector:
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.metrics: dict[str, Any] = {}
+        """The last of each name, as it was sent."""
+        self.resource: Mapping[str, Any] = {}
         self.raw = b""
         self.port = 0
         self.authorization: str | None = None
@@ -48,6 +55,13 @@ class Collector:
             "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment=test",
             "OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20c2VjcmV0",
         }
+
+    async def wait_for_metric(self, name: str, within: float = 10.0) -> Any:
+        """Wait for a metric; gives it as it was sent."""
+        async with asyncio.timeout(within), self._changed:
+            while name not in self.metrics:
+                await self._changed.wait()
+        return self.metrics[name]
 
     async def wait_for(self, found: Callable[[list[Span]], Any], within: float = 10.0) -> Any:
         """Wait until something is found among the spans; gives it."""
@@ -91,6 +105,20 @@ class Collector:
         answer = ExportTraceServiceResponse().SerializeToString()
         return web.Response(body=answer, content_type="application/x-protobuf")
 
+    async def _take_metrics(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        async with self._changed:
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+                self.resource = _values(resource.resource.attributes)
+                self.metrics |= {
+                    metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics
+                }
+            self._changed.notify_all()
+        answer = ExportMetricsServiceResponse().SerializeToString()
+        return web.Response(body=answer, content_type="application/x-protobuf")
+
 
 def _values(attributes: Any) -> dict[str, Any]:
     return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in attributes}
@@ -101,6 +129,7 @@ async def a_collector() -> AsyncIterator[Collector]:
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector._take)
+    app.router.add_post("/v1/metrics", collector._take_metrics)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from bot.core.errors import NotFoundError
 from bot.telemetry import tracing
-from bot.telemetry.exporting import exporting, wants_traces
+from bot.telemetry.exporting import METRICS, TRACES, exporting
 from bot.telemetry.logs import configure_logging
 from bot.telemetry.requests import traced_requests
 from tests.support.collector import a_collector
@@ -170,7 +170,27 @@ def test_a_collector_that_is_away_holds_the_end_up_for_seconds_only(monkeypatch)
     ],
 )
 def test_the_standard_variables_turn_it_on(environ, wanted):
-    assert wants_traces(environ) is wanted
+    assert TRACES.is_wanted(environ) is wanted
+
+
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318"}, False),
+        ({"OTEL_METRICS_EXPORTER": "otlp"}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://a:4318", "OTEL_METRICS_EXPORTER": "otlp"}, True),
+        ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://a:4318/v1/metrics"}, True),
+        (
+            {
+                "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://a:4318/v1/metrics",
+                "OTEL_METRICS_EXPORTER": "none",
+            },
+            False,
+        ),
+    ],
+)
+def test_metrics_are_sent_only_where_they_are_asked_for_by_name(environ, wanted):
+    assert METRICS.is_wanted(environ) is wanted
 
 
 @pytest.mark.parametrize(
