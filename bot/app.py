@@ -188,7 +188,8 @@ class App:
             started_at=self._started_at,
         )
         leadership = self._leadership
-        self._leading = Leading(ground, self._database.under(epoch, leadership.check))
+        database = self._database.under(epoch, leadership.check, holder=leadership.holder)
+        self._leading = Leading(ground, database)
         metrics.LEADING.set(1)
         metrics.LEADERSHIP_EPOCH.set(epoch)
         try:

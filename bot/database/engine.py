@@ -5,37 +5,30 @@ it. What must happen after it is registered with `after_commit`.
 """
 
 import asyncio
-import math
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Self
 
-from sqlalchemy import CursorResult, Engine, ExceptionContext, Executable, event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError, ProgrammingError
+from sqlalchemy import CursorResult, Executable, event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from bot.core.errors import LostLeadershipError, UnavailableError
-from bot.database import sqlite
+from bot.database import postgresql, sqlite
 from bot.database.limits import Limits
 
 FENCE = 7_420_417
 """The advisory lock that leading transactions share and a take-over takes alone."""
 
 _DOWN = "the database does not answer"
-_IDLE_SINCE = "idle_since"
-_PING_AFTER_SECONDS = 1.0
 _SHARE_FENCE = text(f"SELECT pg_advisory_xact_lock_shared({FENCE})")
-_EPOCH = text("SELECT epoch FROM leadership WHERE id = 1")
-_READ_ONLY = "25006"
-"""What a PostgreSQL says to a write that another one has replaced as the primary."""
-_GRACE_SECONDS = 5.0
-"""What the client gives the server beyond the server's own limit for a statement."""
-_FROZEN_AFTER_SECONDS = 5
-"""A process that does nothing in a transaction lets go of its locks, so that another can lead."""
+_EPOCH = text("SELECT epoch, holder FROM leadership WHERE id = 1")
+_CLOSED_WITHIN = timedelta(seconds=3)
+"""How long a server may take to say goodbye; one that says nothing must not hold up our end."""
+_ONE_STATE = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 class Transaction:
@@ -85,8 +78,11 @@ class Database:
             self._writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", size=1)
             self._reader = _sqlite_engine(url, begin="BEGIN", size=4, query_only=True)
         else:
-            self._writer = self._reader = _postgresql_engine(url, limits)
+            self._writer = postgresql.make_engine(url, limits)
+            # The same connections. Without its own BEGIN a reader would see each statement's moment.
+            self._reader = self._writer.execution_options(**_ONE_STATE)
         self._epoch: int | None = None
+        self._holder: str | None = None
         self.check_lease: Callable[[], None] = _holds
         """Raises `LostLeadershipError` once this process knows by itself that it may not lead any more."""
         # Leading writes go one after the other on PostgreSQL too, as they must on
@@ -99,17 +95,23 @@ class Database:
 
     async def __aexit__(self, *_: object) -> None:
         """Close every connection."""
-        await self._writer.dispose()
-        await self._reader.dispose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSED_WITHIN.total_seconds()):
+                await self._writer.dispose()
+                await self._reader.dispose()
 
-    def under(self, epoch: int, check_lease: Callable[[], None] | None = None) -> "Database":
+    def under(
+        self, epoch: int, check_lease: Callable[[], None] | None = None, *, holder: str | None = None
+    ) -> "Database":
         """Give the same database to a leader: each write first checks that the epoch still holds.
 
-        `check_lease` is asked before each transaction, also those that only read.
+        `check_lease` is asked before each transaction, also those that only read. With
+        `holder` the epoch must be his: a server that became the primary without the last
+        commits of the former one gives the same epoch again, to another process.
         """
         led = object.__new__(Database)
         led.__dict__.update(self.__dict__)
-        led._epoch = epoch
+        led._epoch, led._holder = epoch, holder
         led.check_lease = check_lease or _holds
         led._turn = asyncio.Lock()
         return led
@@ -165,22 +167,22 @@ class Database:
         Raises:
             UnavailableError: The database does not answer.
         """
-        import asyncpg  # noqa: PLC0415 (SQLite does without it)
-
-        try:
-            async with _translated(), self._writer.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                await connection.run_sync(lambda synchronous: synchronous.detach())
+        async with _translated(), self._writer.connect() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            await connection.run_sync(lambda synchronous: synchronous.detach())
+            try:
                 yield driver
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            raise UnavailableError(_DOWN) from error
+            except postgresql.driver_errors() as error:
+                raise UnavailableError(_DOWN) from error
+            finally:
+                driver.terminate()  # A server that says nothing any more would not even say goodbye.
 
     async def _check_epoch(self, tx: Transaction) -> None:
         if not self.is_sqlite:
             # First the lock, then a new statement: its snapshot is younger than any take-over.
             await tx.execute(_SHARE_FENCE)
-        epoch = (await tx.execute(_EPOCH)).scalar()
-        if epoch != self._epoch:
+        row = (await tx.execute(_EPOCH)).first()
+        if row is None or row.epoch != self._epoch or self._holder not in {None, row.holder}:
             raise LostLeadershipError("another process leads now")
 
 
@@ -190,7 +192,11 @@ async def _translated() -> AsyncIterator[None]:
         yield
     except (IntegrityError, ProgrammingError):
         raise
-    except (DBAPIError, PoolTimeoutError, OSError) as error:
+    except DBAPIError as error:
+        if postgresql.is_about_data(error.orig):
+            raise
+        raise UnavailableError(_DOWN) from error
+    except (PoolTimeoutError, OSError) as error:
         raise UnavailableError(_DOWN) from error
 
 
@@ -223,57 +229,5 @@ def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False)
     return engine
 
 
-def _postgresql_engine(url: str, limits: Limits) -> AsyncEngine:
-    longest = limits.statement_timeout.total_seconds() if limits.statement_timeout else None
-    engine = create_async_engine(
-        url,
-        pool_size=limits.pool_size,
-        max_overflow=limits.pool_overflow,
-        pool_timeout=limits.pool_timeout.total_seconds(),
-        connect_args={
-            "timeout": limits.pool_timeout.total_seconds(),
-            # The server ends what takes too long; this is for a server that says nothing any more.
-            "command_timeout": longest and longest + _GRACE_SECONDS,
-            "server_settings": {
-                "application_name": "the-machine",
-                "statement_timeout": str(round(longest * 1000) if longest else 0),
-                "idle_in_transaction_session_timeout": str(_FROZEN_AFTER_SECONDS * 1000 if longest else 0),
-            },
-        },
-    )
-    _ping_idle_ones(engine.sync_engine)
-    _leave_former_primaries(engine.sync_engine)
-    return engine
-
-
-def _leave_former_primaries(engine: Engine) -> None:
-    """Give up the connection to a server that became a standby: the address leads to another one by now."""
-
-    @event.listens_for(engine, "handle_error")
-    def _look(context: ExceptionContext) -> None:
-        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
-            context.is_disconnect = True
-
-
 def _holds() -> None:
     """Know of no lease."""
-
-
-def _ping_idle_ones(engine: Engine) -> None:
-    """Look whether a connection is still there that nobody used for a while.
-
-    `pool_pre_ping` asks each time, in three round trips, as many as a small transaction has itself.
-    """
-
-    @event.listens_for(engine, "checkin")
-    def _note(_connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info[_IDLE_SINCE] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ping(connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get(_IDLE_SINCE, math.inf) < _PING_AFTER_SECONDS:
-            return
-        try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError(_DOWN) from error  # The pool makes another one.

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import structlog
-from sqlalchemy import Column, Integer, Table, Text, func, select, text, update
+from sqlalchemy import Column, ColumnElement, Integer, Table, Text, and_, func, select, text, update
 
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.database.bells import Bell, ring
@@ -21,6 +21,12 @@ from bot.database.schema import UtcDateTime, metadata
 
 LEASE = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=3)
+RETRY_EVERY = timedelta(seconds=1)
+"""After a renewal that failed."""
+ANSWERED_WITHIN = timedelta(seconds=2)
+"""How long a renewal may take; a connection that says nothing is given up, and another one is tried."""
+TAKEN_WITHIN = timedelta(seconds=5)
+"""How long a take-over may take, or giving the lease back."""
 STOP_BEFORE = timedelta(seconds=2)
 """How long before the end of an unrenewed lease the leading stack begins to stop."""
 ACT_BEFORE = timedelta(seconds=1)
@@ -63,9 +69,17 @@ class Leadership:
 
         With SQLite there is one process: it leads from its start, and whichever
         was there before finds its epoch gone.
+
+        Raises:
+            UnavailableError: The database does not answer.
         """
         began = _moment()
-        if (epoch := await self._take_over()) is not None:
+        try:
+            async with asyncio.timeout(TAKEN_WITHIN.total_seconds()):
+                epoch = await self._take_over()
+        except TimeoutError as error:
+            raise UnavailableError("the database takes too long") from error
+        if epoch is not None:
             self._valid_until = math.inf if self._database.is_sqlite else began + LEASE.total_seconds()
         return epoch
 
@@ -108,9 +122,7 @@ class Leadership:
         """Extend the lease; False when somebody else leads now."""
         async with self._database.transaction() as tx:
             renewed = await tx.execute(
-                update(leadership)
-                .where(leadership.c.id == 1, leadership.c.epoch == epoch)
-                .values(expires_at=await _lease_end(tx))
+                update(leadership).where(self._is_ours(epoch)).values(expires_at=await _lease_end(tx))
             )
             return renewed.rowcount == 1
 
@@ -120,19 +132,22 @@ class Leadership:
         Raises:
             LostLeadershipError: Somebody else leads, or the lease is about to end unrenewed.
         """
+        wait = RENEW_EVERY.total_seconds()
         while True:
-            await asyncio.sleep(RENEW_EVERY.total_seconds())
-            tried_at = _moment()
             stop_at = self._valid_until - STOP_BEFORE.total_seconds()
+            await asyncio.sleep(min(wait, max(stop_at - _moment(), 0)))
+            tried_at = _moment()
+            if tried_at >= stop_at:
+                raise LostLeadershipError("the lease could not be renewed in time")
             try:
-                async with asyncio.timeout(_between(0.1, stop_at - tried_at, LEASE.total_seconds())):
+                async with asyncio.timeout(min(stop_at - tried_at, ANSWERED_WITHIN.total_seconds())):
                     holds = await self._still_holds(epoch)
             except (UnavailableError, TimeoutError):
-                if _moment() >= stop_at:
-                    raise LostLeadershipError("the lease could not be renewed in time") from None
+                wait = RETRY_EVERY.total_seconds()
                 continue
             if not holds:
                 raise LostLeadershipError("another process leads now")
+            wait = RENEW_EVERY.total_seconds()
             if not self._database.is_sqlite:
                 self._valid_until = tried_at + LEASE.total_seconds()
 
@@ -141,18 +156,21 @@ class Leadership:
             return await self.renew(epoch)
         # One process, no lease: only whether another one has begun with this file.
         leader = await self.find_leader()
-        return leader is not None and leader.epoch == epoch
+        return leader is not None and (leader.epoch, leader.holder) == (epoch, self.holder)
 
     async def release(self, epoch: int) -> None:
         """Let another lead at once; without a database it does so when the lease ends."""
         self._valid_until = -math.inf
         try:
-            async with self._database.transaction() as tx:
-                ours = leadership.c.epoch == epoch
-                await tx.execute(update(leadership).where(ours).values(expires_at=None))
+            async with asyncio.timeout(TAKEN_WITHIN.total_seconds()), self._database.transaction() as tx:
+                await tx.execute(update(leadership).where(self._is_ours(epoch)).values(expires_at=None))
                 await ring(tx, Bell.VACANCY)
-        except UnavailableError as error:
-            log.warning("leadership_not_released", why=str(error))
+        except (UnavailableError, TimeoutError) as error:
+            log.warning("leadership_not_released", why=str(error) or "the database takes too long")
+
+    def _is_ours(self, epoch: int) -> ColumnElement[bool]:
+        # Not by the epoch alone: see `Database.under`.
+        return and_(leadership.c.id == 1, leadership.c.epoch == epoch, leadership.c.holder == self.holder)
 
     async def find_leader(self) -> Leader | None:
         """Say who leads or led last."""
@@ -180,7 +198,3 @@ async def _lease_end(tx: Transaction) -> datetime:
 def _moment() -> float:
     # Either goes on while the process is frozen; the first one also while the machine sleeps.
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def _between(least: float, value: float, most: float) -> float:
-    return min(max(least, value), most)

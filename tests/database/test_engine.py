@@ -1,17 +1,12 @@
 import asyncio
-import uuid
-from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, text
 
 from bot.core.errors import LostLeadershipError, UnavailableError
-from bot.database import engine
 from bot.database.engine import Database
 from bot.database.facts import fact, find_fact, set_fact
 from bot.database.leadership import Leadership
-from bot.database.limits import Limits
-from tests.support.postgres import create_database, drop_database
 
 
 async def test_what_was_committed_is_there_after_reopening(database_url):
@@ -107,98 +102,6 @@ async def test_a_server_that_refuses_is_unavailable():
         with pytest.raises(UnavailableError):
             async with database.reading() as tx:
                 await find_fact(tx, "colour")
-
-
-@pytest.fixture
-async def postgresql(postgres_url, migrated_postgres):
-    """The address of a fresh PostgreSQL database."""
-    name = f"engine_{uuid.uuid4().hex[:12]}"
-    yield await create_database(postgres_url, name, migrated_postgres)
-    await drop_database(postgres_url, name)
-
-
-async def end_its_connections(url):
-    """Have the server close the connections of everybody else, as a restart does."""
-    others = "datname = current_database() AND pid <> pg_backend_pid()"
-    async with Database(url) as database, database.reading() as tx:
-        await tx.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
-
-
-async def test_a_connection_that_was_lost_while_idle_is_replaced(postgresql, monkeypatch):
-    # Moves no clock, but makes what was used just now count as idle.
-    monkeypatch.setattr(engine, "_PING_AFTER_SECONDS", 0.0)
-    async with Database(postgresql) as database:
-        async with database.transaction() as tx:
-            await set_fact(tx, "colour", "red")
-        await end_its_connections(postgresql)
-        async with database.reading() as tx:
-            assert await find_fact(tx, "colour") == "red"
-
-
-async def test_connections_lost_while_in_use_cost_one_transaction(postgresql):
-    async with Database(postgresql) as database:
-        async with database.reading() as tx, database.reading() as other:
-            await find_fact(tx, "colour")
-            await find_fact(other, "colour")
-        await end_its_connections(postgresql)
-        with pytest.raises(UnavailableError):
-            async with database.reading() as tx:
-                await find_fact(tx, "colour")
-        async with database.reading() as tx, database.reading() as other:
-            assert await find_fact(tx, "colour") == await find_fact(other, "colour")
-
-
-async def test_a_server_that_became_a_standby_is_left(postgresql):
-    name = postgresql.rpartition("/")[2]
-
-    async def write(admin, statement):
-        async with admin.transaction() as tx:
-            await tx.execute(text("SET TRANSACTION READ WRITE"))
-            await tx.execute(text(statement))
-
-    async with Database(postgresql) as database, Database(postgresql) as admin:
-        await write(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-        with pytest.raises(UnavailableError):
-            async with database.transaction() as tx:
-                await set_fact(tx, "colour", "red")
-        await write(admin, f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
-        # Its settings are those of its start: only another connection is led to another server.
-        async with database.transaction() as tx:
-            await set_fact(tx, "colour", "red")
-
-
-async def test_a_statement_that_takes_too_long_is_unavailable_but_for_migrations(postgresql):
-    limits = Limits(statement_timeout=timedelta(milliseconds=50))
-    async with Database(postgresql, limits) as database:
-        with pytest.raises(UnavailableError):
-            async with database.reading() as tx:
-                await tx.execute(text("SELECT pg_sleep(10)"))
-        async with database.unhurried() as patient, patient.transaction() as tx:
-            await tx.execute(text("SELECT pg_sleep(0.2)"))
-
-
-async def test_no_more_connections_are_made_than_the_limits_say(postgresql):
-    limits = Limits(pool_size=1, pool_overflow=0, pool_timeout=timedelta(milliseconds=100))
-    async with Database(postgresql, limits) as database, database.reading():
-        with pytest.raises(UnavailableError):
-            async with database.reading():
-                pass
-
-
-async def test_a_leader_whose_lease_ran_out_asks_nobody_and_does_nothing_more(postgresql):
-    async with Database(postgresql) as database:
-        leadership = Leadership(database, "one")
-        led = database.under(await leadership.acquire(), leadership.check)
-        async with led.transaction() as tx:
-            await set_fact(tx, "colour", "red")
-        # As after a freeze: the database would still let it.
-        leadership._valid_until -= 9.5
-        for open_one in (led.transaction, led.reading):
-            with pytest.raises(LostLeadershipError):
-                async with open_one():
-                    pass
-        with pytest.raises(LostLeadershipError):
-            led.check_lease()
 
 
 async def test_a_lease_that_holds_is_told_from_one_that_ended(database):

@@ -1,8 +1,10 @@
 """A PostgreSQL of our own for the tests: started once, one fresh database a test."""
 
 import asyncio
+import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -60,8 +62,41 @@ class PostgresServer:
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "-m", mode, "stop")
 
+    def follow(self, primary: "PostgresServer") -> None:
+        """Be a standby of another server from the next start on: its copy, or what was a primary until now."""
+        address = f"host=127.0.0.1 port={primary.port} user=postgres"
+        if self._user:
+            shutil.chown(self._folder, self._user)
+        data = self._folder / "data"
+        if not data.exists():
+            self._run(
+                "pg_basebackup", "-D", str(data), "-d", address, "-c", "fast", "-X", "stream", "--no-sync"
+            )
+        with (data / "postgresql.auto.conf").open("a") as settings:
+            settings.write(f"primary_conninfo = '{address}'\n")
+        (data / "standby.signal").touch()
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "-D", str(self._folder / "data"), "-w", "promote")
+
+    def freeze(self) -> None:
+        """Stop every process of it, as a node that hangs does: the kernel accepts, and nobody answers."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        postmaster = int((self._folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
+        os.kill(postmaster, number)
+        for process in _children(postmaster):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
     def remove(self) -> None:
-        self.stop("immediate")
+        if (self._folder / "data" / "postmaster.pid").exists():
+            self.thaw()
+            self.stop("immediate")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
@@ -73,6 +108,13 @@ class PostgresServer:
             stdin=subprocess.DEVNULL,
             cwd=self._folder,
         )
+
+
+def _children(process: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process)], check=False, capture_output=True, text=True
+    )
+    return [int(line) for line in listed.stdout.split()]
 
 
 async def create_database(server_url: str, name: str, template: str | None = None) -> str:
