@@ -189,17 +189,18 @@ class Playground:
         return workload.is_stopped if workload is not None else None
 
     def _views(self) -> list[View]:
-        standings, found = self._polling.standings, self._found()
-        can_change = self._settings().write
-        return [
-            View(
-                server=server,
-                standing=standings.get(server.name),
-                can_start=can_change and self._workload(server.name) is not None,
-                pods=_pod_words(found[server.name].pods) if server.name in found else (),
-            )
-            for server in self._servers()
-        ]
+        return [self._view(server) for server in self._servers()]
+
+    def _view(self, server: Server) -> View:
+        found, workload = self._found().get(server.name), self._workload(server.name)
+        return View(
+            server=server,
+            standing=self._polling.standings.get(server.name),
+            can_start=workload is not None and self._settings().write,
+            is_wanted=workload is not None and not workload.is_stopped,
+            is_coming=workload is not None and workload.ready < workload.wanted,
+            pods=_pod_words(found.pods) if found is not None else (),
+        )
 
     def _places(self) -> Places:
         return compile_places(self._settings(), self._channels())

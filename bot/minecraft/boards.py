@@ -77,7 +77,8 @@ class Boards:
 def _shown(view: View) -> tuple[object, ...]:
     """Return what is worth an edit: a latency that trembles is not."""
     standing = view.standing
-    return (view.server, view.can_start, view.pods, _facts(standing) if standing is not None else None)
+    facts = _facts(standing) if standing is not None else None
+    return (view.server, view.can_start, view.is_wanted, view.is_coming, view.pods, facts)
 
 
 def _facts(standing: Standing) -> tuple[object, ...]:

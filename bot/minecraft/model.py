@@ -205,6 +205,8 @@ class Standing:
     condition: Condition
     since: datetime
     """Since when it is up, or since when it is not."""
+    starting_since: datetime | None = None
+    """Since when it takes connections and says nothing; not written down."""
     trouble: Trouble | None = None
     misses: int = 0
     """Pings in a row that brought nothing and are not believed yet."""
@@ -259,11 +261,14 @@ def _up(before: Standing | None, answer: Answer, *, server: str, now: datetime) 
 
 def _down(before: Standing | None, trouble: Trouble, *, server: str, now: datetime) -> Standing:
     was_down = before is not None and not before.is_up
-    since = before.since if was_down and before else now
+    # Not since it is down: what was off for days may start now.
+    is_quiet = _CONDITIONS[trouble] is Condition.STARTING
+    starting_since = ((before and before.starting_since) or now) if is_quiet else None
     return Standing(
         server=server,
-        condition=_condition(before, trouble, now - since),
-        since=since,
+        condition=_condition(before, trouble, now - (starting_since or now)),
+        since=before.since if was_down and before else now,
+        starting_since=starting_since,
         trouble=trouble,
         checked_at=now,
         down_since=(before and before.down_since) or now,
@@ -368,6 +373,10 @@ class View:
     """None: it was not asked yet."""
     can_start: bool = False
     """Whether it runs where we can start and stop it."""
+    is_wanted: bool = False
+    """Whether what runs it says that it is to run."""
+    is_coming: bool = False
+    """Whether it is to run, and what runs it is not ready yet."""
     pods: tuple[str, ...] = ()
     """Plain: how each of several pods behind the address is."""
 
@@ -375,6 +384,13 @@ class View:
     def is_up(self) -> bool:
         """Whether people can play."""
         return self.standing is not None and self.standing.is_up
+
+    @property
+    def condition(self) -> Condition | None:
+        """How it is, with what is known of whatever runs it; None: it was not asked yet."""
+        if self.standing is None:
+            return None
+        return Condition.STARTING if self.is_coming and not self.is_up else self.standing.condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,6 +128,38 @@ async def asked(town, stage, command="start", person=None):
     return words
 
 
+async def test_a_server_is_stopped_from_its_own_card(playing, stage):
+    town = playing
+    shown = await town.alice.slash(town.general, "minecraft status", server="survival")
+    assert list(buttons_of(shown.response)) == ["Players", "History", "Stop…"]
+    assert 'may: ["minecraft:stop"]' in await refused(town, "stop", town.steve)
+    preview = await town.alice.click(shown.response, label="Stop…")
+    assert "### Stop survival?" in words_of(preview.response)
+    await town.alice.click(preview.response, label="Confirm")
+    await town.world.settle()
+    assert "### Stopping survival" in words_of(card_of(town))
+    assert stage.workload["spec"]["replicas"] == 0
+
+
+async def test_a_stop_goes_on_through_a_restart_and_happens_once(playing, stage, tmp_path, stack):
+    town = playing
+    await asked(town, stage, "stop")
+    old = town.world
+    await old.bot.close()
+    new = await a_world(stage, old.rooms.database, tmp_path, stack)
+    new.clock.advance(old.clock.now() - new.clock.now())
+    town.move_in(new)
+    await town.env.restart_bot(town.world.bot)
+    await stage.game.close()
+    stage.happens(GONE)
+    for _ in range(30):
+        await seen(town, stage)
+    assert "### Stopped survival" in words_of(card_of(town))
+    assert f"stopped by <@{town.alice.id}>" in words_of(town.board)
+    assert "alerts:opened" not in await new.rooms.actions()
+    assert len(stage.patches()) == 1
+
+
 def card_of(town):
     [card] = town.general.history()
     return card
@@ -153,8 +185,10 @@ async def test_a_server_that_was_found_is_started_from_the_board(town, stage):
 async def test_a_start_is_followed_until_the_server_answers(town, stage):
     await town.world.look()
     await asked(town, stage)
-    await town.world.look()
+    await seen(town, stage)
     assert "waiting for the pod" in words_of(card_of(town))
+    assert "**survival**  starting\n-# Its pod is not ready yet." in words_of(town.board)
+    assert list(buttons_of(town.board)) == ["Players", "History"]
     stage.happens(READY)
     await seen(town, stage)
     assert "waiting for an answer" in words_of(card_of(town))

@@ -89,6 +89,30 @@ def test_a_server_that_was_stopped_is_no_trouble_and_can_be_started():
     assert buttons_of(render_server(stopped)) == ["Start…", "History"]
 
 
+@pytest.mark.parametrize("trouble", [Trouble.REFUSED, Trouble.TIMEOUT, Trouble.NO_NAME])
+def test_what_was_stopped_is_no_trouble_however_its_address_behaves(trouble):
+    stopped = a_view("creative", trouble, stop=Stop(by_id="", at=NOW))
+    assert "### STOPPED · creative" in text_of(render_server(stopped))
+    assert "offline since <t:1795262400:R>  ·  stopped on purpose" in text_of(
+        render_board([stopped], now=NOW)
+    )
+
+
+def test_a_server_whose_pod_is_not_ready_is_starting_and_can_be_stopped_but_not_started():
+    pods = ("creative-0: ContainerCreating",)
+    coming = a_view("creative", Trouble.REFUSED, can_start=True, is_wanted=True, is_coming=True, pods=pods)
+    board = render_board([coming], now=NOW)
+    assert "**creative**  starting\n-# creative-0: ContainerCreating" in text_of(board)
+    assert buttons_of(board) == ["Players", "History"]
+    assert "### STARTING · creative" in text_of(render_server(coming))
+    assert buttons_of(render_server(coming)) == ["History", "Stop…"]
+
+
+def test_a_server_that_hangs_can_be_stopped_from_its_card():
+    hangs = a_view(outcome=Trouble.TIMEOUT, can_start=True, is_wanted=True)
+    assert buttons_of(render_server(hangs)) == ["History", "Stop…"]
+
+
 def test_a_server_that_runs_can_be_stopped_from_its_card():
     assert buttons_of(render_server(a_view(can_start=True))) == ["Players", "History", "Stop…"]
 

@@ -100,6 +100,13 @@ def test_a_server_that_falls_silent_hangs_and_one_that_was_off_starts():
     assert play(Trouble.REFUSED, Trouble.SILENT)[-1][0].condition is Condition.STARTING
 
 
+def test_what_was_off_for_days_may_start_now():
+    done = play(*[Trouble.REFUSED] * 70, *[Trouble.SILENT] * 3)
+    assert done[-1][0].condition is Condition.STARTING
+    assert done[-1][0].starting_since == done[70][0].checked_at
+    assert done[-1][0].since == done[0][0].checked_at
+
+
 def test_what_starts_for_too_long_hangs():
     assert play(*[Trouble.CLOSED] * 70)[-1][0].condition is Condition.UNREACHABLE
 

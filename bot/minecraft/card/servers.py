@@ -47,7 +47,7 @@ def render_board(views: Sequence[View], *, now: datetime) -> Rendered:
         layout.text("### Minecraft", layout.subtext(f"updated {timestamp(now)}{_total(views)}")),
         *_board_items(views),
     ]
-    startable = [view for view in views if view.can_start and _is_off(view)]
+    startable = [view for view in views if _is_startable(view)]
     items.append(
         layout.row(
             *(
@@ -66,7 +66,7 @@ def render_server(view: View) -> Rendered:
     """Render one server with its icon, what it says of itself and who is on."""
     standing, server = view.standing, view.server
     answer = standing.answer if standing is not None else None
-    head = [f"### {_state(standing)} · {escape(server.name)}", layout.subtext(" · ".join(_facts(view)))]
+    head = [f"### {_state(view)} · {escape(server.name)}", layout.subtext(" · ".join(_facts(view)))]
     icon = answer.icon if answer is not None else None
     first: layout.Item = layout.text(*head)
     files: tuple[TextFile, ...] = ()
@@ -80,7 +80,7 @@ def render_server(view: View) -> Rendered:
         items += [layout.gap(), layout.text(*body)]
     if row := list(_server_buttons(view)):
         items.append(layout.row(*row))
-    colour = _colour(standing)
+    colour = _colour(view)
     return Rendered(view=layout.view(layout.container(*items, colour=colour)), marker="", files=files)
 
 
@@ -99,28 +99,27 @@ def render_players(playing: Sequence[Playing]) -> discord.ui.LayoutView:
     return layout.view(layout.container(head, layout.gap(), layout.text(text), colour=layout.GOOD))
 
 
-def _state(standing: Standing | None) -> str:
-    if standing is None:
+def _state(view: View) -> str:
+    if view.condition is None:
         return "UNKNOWN"
-    return "STOPPED" if _is_stopped(standing) else standing.condition.value.upper()
+    return "STOPPED" if _is_stopped(view) else view.condition.value.upper()
 
 
-def _is_stopped(standing: Standing) -> bool:
-    return standing.stop is not None and standing.condition is Condition.OFFLINE
+def _is_stopped(view: View) -> bool:
+    return view.standing is not None and view.standing.stop is not None and not view.is_up
 
 
-def _colour(standing: Standing | None) -> discord.Colour:
-    if standing is None or _is_stopped(standing):
+def _colour(view: View) -> discord.Colour:
+    if view.condition is None or _is_stopped(view):
         return layout.QUIET
-    return _COLOURS[standing.condition]
+    return _COLOURS[view.condition]
 
 
 def _board_colour(views: Sequence[View]) -> discord.Colour:
-    standings = [view.standing for view in views]
-    known = [standing for standing in standings if standing is not None and not _is_stopped(standing)]
-    if any(_COLOURS[standing.condition] is layout.CRITICAL for standing in known):
+    known = [view.condition for view in views if view.condition is not None and not _is_stopped(view)]
+    if any(_COLOURS[condition] is layout.CRITICAL for condition in known):
         return layout.WARNING
-    return layout.GOOD if any(standing.is_up for standing in known) else layout.QUIET
+    return layout.GOOD if any(condition.is_up for condition in known) else layout.QUIET
 
 
 def _total(views: Sequence[View]) -> str:
@@ -131,8 +130,8 @@ def _total(views: Sequence[View]) -> str:
     return f" · {counted(players, 'player')} on {counted(len(up), 'server')}"
 
 
-def _is_off(view: View) -> bool:
-    return view.standing is not None and view.standing.condition is Condition.OFFLINE
+def _is_startable(view: View) -> bool:
+    return view.can_start and not view.is_wanted and not view.is_up
 
 
 def _board_items(views: Sequence[View]) -> Iterator[layout.Item]:
@@ -152,7 +151,7 @@ def _board_items(views: Sequence[View]) -> Iterator[layout.Item]:
 def _rank(view: View) -> int:
     """Put those in trouble first, then those where somebody plays."""
     standing = view.standing
-    if standing is None or _is_stopped(standing):
+    if standing is None or _is_stopped(view):
         return 3
     if not standing.is_up:
         return 0
@@ -169,8 +168,8 @@ def _board_entry(view: View) -> Iterator[str]:
         yield f"{name}  {'  ·  '.join(_up_facts(standing, standing.answer))}"
         below = [listed(standing.answer.names, _NAMES_ON_BOARD, standing.answer.online)]
     else:
-        yield f"{name}  {_down_words(standing)}"
-        below = [escape(standing.trouble.sentence) if standing.trouble and not standing.stop else ""]
+        yield f"{name}  {_down_words(view)}"
+        below = [_why(view)]
     if standing.is_up:
         below.append(code(view.server.shown_address) if view.server.shown_address else "")
     if any(below):
@@ -185,13 +184,27 @@ def _up_facts(standing: Standing, answer: Answer) -> Iterator[str]:
     yield _latency(answer)
 
 
-def _down_words(standing: Standing) -> str:
-    word = "offline" if standing.stop is not None and not standing.is_up else standing.condition.value
-    words = f"{word} since {timestamp(standing.since)}"
-    if standing.stop is None:
-        return words
-    by = f"<@{standing.stop.by_id}>" if standing.stop.by_id else "on purpose"
-    return f"{words}  ·  stopped {'by ' if standing.stop.by_id else ''}{by}"
+def _down_words(view: View) -> str:
+    standing = view.standing
+    if standing is None:
+        return "not asked yet"
+    if standing.stop is not None:
+        by = f"by <@{standing.stop.by_id}>" if standing.stop.by_id else "on purpose"
+        return f"offline since {timestamp(standing.since)}  ·  stopped {by}"
+    if view.condition is Condition.STARTING:
+        since = f" since {timestamp(standing.starting_since)}" if standing.starting_since else ""
+        return f"starting{since}"
+    return f"{standing.condition.value} since {timestamp(standing.since)}"
+
+
+def _why(view: View) -> str:
+    """Say why it is not up, or what it waits for; nothing where that is on purpose."""
+    standing = view.standing
+    if standing is None or standing.stop is not None:
+        return ""
+    if view.is_coming:
+        return escape(", ".join(view.pods)) or "Its pod is not ready yet."
+    return escape(standing.trouble.sentence) if standing.trouble else ""
 
 
 def _latency(answer: Answer) -> str:
@@ -212,7 +225,7 @@ def _facts(view: View) -> Iterator[str]:
     elif standing.is_up:
         yield f"up since {timestamp(standing.since)}"
     else:
-        yield _down_words(standing).replace("  ·  ", " · ")
+        yield _down_words(view).replace("  ·  ", " · ")
 
 
 def _body(view: View) -> Iterator[str]:
@@ -222,21 +235,22 @@ def _body(view: View) -> Iterator[str]:
         line = f"**{answer.online:,} of {answer.most:,}** players"
         names = listed(answer.names, LONGEST_NAMES, answer.online)
         yield f"{line}: {names}" if names else line
-    elif standing is not None and standing.trouble is not None and standing.stop is None:
-        yield standing.trouble.sentence
-    yield from (layout.subtext(escape(pod)) for pod in view.pods)
+    elif why := _why(view):
+        yield why
+    if answer is not None or not view.is_coming:
+        yield from (layout.subtext(escape(pod)) for pod in view.pods)
     if view.server.shown_address:
         yield f"Join at {code(view.server.shown_address)}"
 
 
 def _server_buttons(view: View) -> Iterator[ActionButton]:
     name = view.server.name
-    if view.can_start and _is_off(view):
+    if _is_startable(view):
         yield button(START, name, "Start…", discord.ButtonStyle.success)
     if view.is_up:
         yield button(PLAYERS, name, "Players")
     yield button(HISTORY, f"{name}/{Period.DAY.value}", "History")
-    if view.can_start and view.is_up:
+    if view.can_start and (view.is_wanted or view.is_up):
         yield button(STOP, name, "Stop…", discord.ButtonStyle.danger)
 
 
@@ -244,7 +258,7 @@ def _players(playing: Playing, budget: int) -> Iterator[str]:
     name = f"**{escape(playing.view.server.name)}**"
     standing = playing.view.standing
     if standing is None or not standing.is_up:
-        yield f"{name}  {'not asked yet' if standing is None else _down_words(standing)}"
+        yield f"{name}  {_down_words(playing.view)}"
         return
     yield f"{name}  {counted(playing.count, 'player')}"
     if named := listed(playing.names, budget - 200, playing.count):
