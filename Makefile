@@ -51,9 +51,9 @@ check: $(TOOLS_STAMP) ## Look at format, lint, types, imports, spelling, the loc
 audit: $(TOOLS_STAMP) ## Ask which libraries of the image have known vulnerabilities.
 	@$(BIN)/python -m tests.audit
 
-sbom: $(STAMP) ## Write what the image is made of, as CycloneDX, to dist/sbom.json.
+sbom: $(STAMP) ## Write what the image with graphs is made of, as CycloneDX, to dist/sbom.json.
 	@mkdir -p dist
-	$(BIN)/uv export --frozen --no-dev --format cyclonedx1.5 --quiet --output-file dist/sbom.json
+	$(BIN)/uv export --frozen --no-dev --extra graphs --format cyclonedx1.5 --quiet --output-file dist/sbom.json
 
 format: $(STAMP) ## Format the code and repair what ruff can repair.
 	$(BIN)/ruff check --fix-only .

@@ -18,8 +18,17 @@ _SECONDS = 120
 
 
 def locked() -> str:
-    """Return what the image installs, with hashes, from uv.lock."""
-    command = [_PROGRAMS / "uv", "export", "--frozen", "--no-dev", "--no-emit-project", "--quiet"]
+    """Return what the images install, with hashes, from uv.lock."""
+    command = [
+        _PROGRAMS / "uv",
+        "export",
+        "--frozen",
+        "--no-dev",
+        "--extra",
+        "graphs",
+        "--no-emit-project",
+        "--quiet",
+    ]
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import socket
@@ -11,16 +10,22 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from packaging.markers import Marker
+from packaging.tags import Tag
+from packaging.utils import parse_wheel_filename
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-BUILD, FINAL = re.split(r"^FROM .*\n", DOCKERFILE, flags=re.MULTILINE)[1:]
+LOCK = tomllib.loads((ROOT / "uv.lock").read_text())
+BUILD, FINAL = re.split(r"^FROM .*\n", DOCKERFILE, flags=re.MULTILINE)[2:]
+UV = Path(sys.executable).parent / "uv"
 SOMEBODY = 12345
 LARGEST_MB = 200
 
@@ -31,6 +36,13 @@ def instructions(stage, name):
     """The arguments of each such instruction, with continued lines joined."""
     joined = re.sub(r"\\\n\s*", "", stage)
     return [line.removeprefix(name + " ") for line in joined.splitlines() if line.startswith(name + " ")]
+
+
+def after_uv():
+    """What the first stage runs once it has uv."""
+    installs, *others = instructions(BUILD, "RUN")
+    assert "pip install" in installs
+    return others
 
 
 def as_somebody():
@@ -72,20 +84,22 @@ def image():
         source, target = folder / "src", folder / "opt"
         source.mkdir()
         build_context(source)
+        programs = folder / "programs"
+        programs.mkdir()
+        (programs / "python").symlink_to(python)
+        (programs / "uv").symlink_to(UV)
         declared = dict(pair.split("=", 1) for line in instructions(BUILD, "ENV") for pair in line.split())
         environ = {
             "UV_SYSTEM_CERTS": "true" if Path("/etc/ssl/certs").is_dir() else "false",
             **{name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
             **{name: value.replace("/opt/machine", str(target)) for name, value in declared.items()},
             "UV_PYTHON": python,
+            "PATH": f"{programs}:{os.environ['PATH']}",
         }
-        uv = Path(sys.executable).parent / "uv"
-        for command in instructions(BUILD, "RUN"):
-            if command.startswith("uv "):
-                subprocess.run([uv, *command.split()[1:]], cwd=source, env=environ, check=True)
-            elif command.startswith("find "):
-                here = command.replace("/opt/machine", str(target))
-                subprocess.run(shlex.split(here), check=True)
+        for command in after_uv():
+            here = command.replace("/opt/machine", str(target))
+            subprocess.run(["sh", "-ec", here], cwd=source, env=environ, check=True)
+        shutil.rmtree(programs)
         shutil.rmtree(source)
         kept = folder / "kept"
         shutil.copytree(target, kept, symlinks=True)
@@ -200,18 +214,37 @@ def test_the_install_is_small(image):
 
 
 def test_only_what_runs_is_installed(image):
-    there = {path.name for path in (image / "bin").iterdir()}
-    assert "machine" in there
-    assert not there & {"uv", "pip", "pytest", "ruff", "mypy", "playwright", "simcord"}
+    assert {path.name for path in (image / "bin").iterdir() if not path.is_symlink()} == {"machine"}
+    assert {path.name for path in image.iterdir()} <= {"bin", "lib", "lib64", "pyvenv.cfg"}
     libraries = {path.name for folder in image.glob("lib/python*/site-packages") for path in folder.iterdir()}
     assert {"bot", "cogs", "discord"} <= libraries
-    assert not libraries & {"simcord", "PIL", "pytest", "tests"}
+    assert not libraries & {"simcord", "PIL", "matplotlib", "pytest", "tests", "uv", "pip", "setuptools"}
+    assert not list(image.rglob("tests"))
+    assert list(image.glob("lib/python*/site-packages/bot/database/migrations/script.py.mako"))
 
 
-def test_the_code_is_compiled(image):
-    (package,) = image.glob("lib/python*/site-packages/bot")
-    sources = [path for path in package.rglob("*.py") if "versions" not in path.parts]
-    assert all(list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")) for path in sources)
+def test_all_code_is_compiled_and_nothing_compares_the_times_of_files(image):
+    """Builders round and rewrite times; bytecode that compares them is then stale, at every start."""
+    sources = list(image.glob("lib/python*/site-packages/**/*.py"))
+    assert len(sources) > 1000
+    for source in sources:
+        (compiled,) = (source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")
+        flags = int.from_bytes(compiled.read_bytes()[4:8], "little")
+        assert flags == 1, f"{source} is compiled with {flags}"
+
+
+def test_the_transport_to_kubernetes_is_whole(image, configuration):
+    """Most of its package is not in the image. That it is there is seen only when a cluster is asked."""
+    done = subprocess.run(
+        [image / "bin/python", "-c", "import bot.kube.client"],
+        cwd="/",
+        env=environment(image, configuration),
+        capture_output=True,
+        text=True,
+        check=False,
+        **as_somebody(),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_arbitrary_user_runs_the_commands(image, configuration, data):
@@ -235,15 +268,100 @@ def test_it_serves_and_ends_on_sigterm(image, configuration, data, port):
     assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in data.iterdir()} == {"machine.db"}
 
 
-def test_the_dockerfile_keeps_its_rules():
-    bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
-    assert len(bases) == 2
-    assert len(set(bases)) == 1, "one base, so that the interpreter is the same"
-    assert re.search(r"^ARG PYTHON=3\.\d+\.\d+-slim-", DOCKERFILE, re.MULTILINE), "a pinned base"
-    assert BUILD.index("COPY uv.lock") < BUILD.index("uv sync") < BUILD.index("COPY bot")
-    assert all(
-        "--locked --no-dev --no-editable" in line for line in instructions(BUILD, "RUN") if "uv sync" in line
+def test_uv_is_installed_with_the_hashes_of_the_lock(tmp_path):
+    (installs, *_) = instructions(BUILD, "RUN")
+    asking, _, installing = installs.partition(" && ")
+    wanted = tmp_path / "uv.txt"
+    subprocess.run(["sh", "-ec", asking.replace("/tmp/uv.txt", str(wanted))], cwd=ROOT, check=True)
+    (locked,) = (package for package in LOCK["package"] if package["name"] == "uv")
+    requirement, *hashes = wanted.read_text().split()
+    assert requirement == f"uv=={locked['version']}"
+    assert {f"--hash={file['hash']}" for file in [*locked["wheels"], locked["sdist"]]} == set(hashes)
+    assert "--require-hashes" in installing
+
+
+def test_the_uv_of_the_lock_may_build_the_project_itself():
+    """Otherwise the build fetches a backend that nobody has locked."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    (requirement,) = project["requires"]
+    least, below = re.fullmatch(r"uv_build>=([\d.]+),<([\d.]+)", requirement).groups()
+    (locked,) = (package["version"] for package in LOCK["package"] if package["name"] == "uv")
+    version, first, last = (tuple(map(int, each.split("."))) for each in (locked, least, below))
+    assert first <= version < last
+
+
+def test_the_graphs_come_with_the_argument_extra(tmp_path):
+    """What `--build-arg EXTRA=graphs` changes."""
+    build_context(tmp_path)
+    environ = {**os.environ, "EXTRA": "graphs", "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv")}
+    environ.pop("VIRTUAL_ENV", None)
+    installing = [
+        command.replace("uv sync", f"{UV} sync --dry-run") for command in after_uv() if "uv sync" in command
+    ]
+    assert len(installing) == 2
+    done = subprocess.run(
+        ["sh", "-ec", installing[0]], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
     )
+    assert done.returncode == 0, done.stderr
+    assert "matplotlib==" in done.stderr
+    assert "simcord" not in done.stderr
+    assert all('${EXTRA:+--extra "$EXTRA"}' in command for command in installing)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_library_has_a_wheel_for_each_platform_of_the_image(machine):
+    """A Raspberry Pi is a node too; the image has no compiler to make up for a wheel that is missing."""
+    minor = int(re.search(r"python:3\.(\d+)\.", DOCKERFILE)[1])
+    here = {
+        "python_version": f"3.{minor}",
+        "python_full_version": f"3.{minor}.0",
+        "platform_machine": machine,
+    }
+    locked = {(package["name"], package["version"]): package for package in LOCK["package"]}
+    exporting = [
+        UV,
+        "export",
+        "--frozen",
+        "--no-dev",
+        "--extra",
+        "graphs",
+        "--no-emit-project",
+        "--no-hashes",
+    ]
+    lines = subprocess.run(
+        [*exporting, "--no-annotate", "--no-header"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(lines) > 40
+    for line in lines:
+        requirement, _, marker = line.partition(" ; ")
+        if marker and not Marker(marker).evaluate({**here, "sys_platform": "linux"}):
+            continue
+        wheels = locked[tuple(requirement.split("=="))].get("wheels", [])
+        tags = {tag for wheel in wheels for tag in parse_wheel_filename(wheel["url"].rpartition("/")[2])[3]}
+        assert any(fits(tag, machine=machine, minor=minor) for tag in tags), f"{requirement} on {machine}"
+
+
+def fits(tag: Tag, *, machine: str, minor: int) -> bool:
+    """Tell whether Debian's Python of that version on that machine may install such a wheel."""
+    if tag.platform != "any" and not re.fullmatch(rf"manylinux.*_{machine}", tag.platform):
+        return False
+    if tag.abi == "abi3":
+        return tag.interpreter.startswith("cp3") and int(tag.interpreter[3:]) <= minor
+    return tag.interpreter in {"py3", f"cp3{minor}"}
+
+
+def test_the_dockerfile_keeps_its_rules():
+    pinned, *stages = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
+    assert stages == ["base", "base"], "one base, so that the interpreter is the same"
+    assert re.search(r"/python:3\.\d+\.\d+-slim-\w+@sha256:", pinned), "a pinned base"
+    assert BUILD.index("COPY uv.lock") < BUILD.index("uv sync") < BUILD.index("COPY bot")
+    first, second = (line for line in instructions(BUILD, "RUN") if "uv sync" in line)
+    assert "--locked --no-dev --no-editable --no-build --no-install-project" in first
+    assert "--locked --no-dev --no-editable --offline" in second, "nothing that is not locked is fetched"
     assert instructions(FINAL, "USER") == ["65532:65532"]
     assert instructions(FINAL, "ENTRYPOINT") == ['["machine"]']
-    assert not re.search(r"\b(uv|pip|apt-get|gcc)\b", FINAL)
+    assert not re.search(r"\b(uv|apt-get|gcc)\b|pip install", FINAL)
+    (prepared,) = instructions(FINAL, "RUN")
+    assert "compileall -q -f -j 0 --invalidation-mode unchecked-hash" in prepared
+    assert "rm -rf ensurepip" in prepared
+    assert "site-packages/*" in prepared, "the base has pip"
