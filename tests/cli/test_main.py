@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,3 +108,14 @@ def test_explaining_with_a_wrong_configuration_says_what_is_wrong(
     file.write_text("web: {}\n")
     assert main(["explain-route", "a=b"]) == 2
     assert "machine.yaml:1: discord: missing" in capsys.readouterr().err
+
+
+def test_a_command_that_is_not_ready_yet_ends_on_sigterm_by_itself(tmp_path: Path) -> None:
+    """The kernel would not end it where it is the first process of a container."""
+    never_written = tmp_path / "machine.yaml"
+    os.mkfifo(never_written)
+    command = [sys.executable, "-m", "bot", "check-config", str(never_written)]
+    # Opened for writing only once the command reads it.
+    with subprocess.Popen(command) as process, never_written.open("w"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 128 + signal.SIGTERM
