@@ -5,7 +5,8 @@ leaves its Application degraded changed something as well, and so does each part
 the sync of a whole tree: that is what people look for when an alert begins.
 """
 
-from bot.argocd.model import Application, ResultStatus, SyncRun
+from bot.argocd.detail import SyncRun
+from bot.argocd.model import Application, ResultStatus
 from bot.database.engine import Database
 from bot.journal.model import Entry, Filter
 from bot.journal.service import Journal

@@ -5,10 +5,11 @@ from typing import Final
 
 from bot.argocd.asked import Asked, AskedEnd, AskedTree
 from bot.argocd.cluster import ArgoCluster
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.door import Door
 from bot.argocd.guard import Guard, rollback_by_hand, sync_by_hand, terminate_by_hand
 from bot.argocd.links import Links
-from bot.argocd.model import Application, ApplicationDetail, ResourceKey, access_targets
+from bot.argocd.model import Application, ResourceKey, access_targets
 from bot.argocd.permits import Permits, more_about
 from bot.argocd.plans import (
     ROLLBACK_ACTION,

@@ -8,11 +8,11 @@ from typing import Any, Final
 import structlog
 import yaml
 
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.fields import mapping, pairs, text
-from bot.argocd.model import Application, ApplicationDetail, ApplicationSet, AppProject, GlobalProject
-from bot.argocd.projects import read_global_projects, read_project
+from bot.argocd.projects import GlobalProject, read_global_projects, read_project
 from bot.argocd.reading import read_application, read_detail
-from bot.argocd.sets import read_application_set
+from bot.argocd.sets import ApplicationSet, read_application_set
 from bot.chat.text import code
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, MachineError, NotFoundError, UnavailableError
@@ -64,15 +64,9 @@ class ArgoCluster:
         self._clock = clock
         self.namespaces = tuple(namespaces)
         self.home = namespaces[0] if namespaces else USUAL_NAMESPACE
-        self.applications: Watched[Application] = Watched(
-            cluster, APPLICATIONS, trim=read_application, namespaces=namespaces
-        )
-        self.projects: Watched[AppProject] = Watched(
-            cluster, PROJECTS, trim=read_project, namespaces=(self.home,)
-        )
-        self.sets: Watched[ApplicationSet] = Watched(
-            cluster, APPLICATION_SETS, trim=read_application_set, namespaces=namespaces
-        )
+        self.applications = Watched(cluster, APPLICATIONS, trim=read_application, namespaces=namespaces)
+        self.projects = Watched(cluster, PROJECTS, trim=read_project, namespaces=(self.home,))
+        self.sets = Watched(cluster, APPLICATION_SETS, trim=read_application_set, namespaces=namespaces)
         self._config = ArgoConfig(problem="Argo CD's configuration has not been read yet.")
         self._config_read_at: datetime | None = None
 

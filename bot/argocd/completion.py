@@ -11,8 +11,9 @@ from typing import Final
 from bot.access.model import Policy
 from bot.access.service import Access
 from bot.argocd.cluster import ArgoCluster
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.door import Door, set_targets
-from bot.argocd.model import Application, ApplicationDetail, Earlier, ResourceKey
+from bot.argocd.model import Application, Earlier, ResourceKey
 from bot.argocd.search import Index
 from bot.argocd.views import Suggestion
 from bot.argocd.words import short

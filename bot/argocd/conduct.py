@@ -14,9 +14,10 @@ from typing import Any, Final
 from bot.argocd.applied import Applied
 from bot.argocd.asked import Asked, read_asked
 from bot.argocd.cluster import ArgoCluster, Fresh
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.fields import number
 from bot.argocd.guard import Guard
-from bot.argocd.model import Application, ApplicationDetail, ResourceKey
+from bot.argocd.model import Application, ResourceKey
 from bot.argocd.patches import (
     Order,
     SyncOrder,

@@ -5,9 +5,10 @@ from typing import Final
 
 from bot.argocd.asked import AskedEnd, read_asked_end
 from bot.argocd.cluster import ArgoCluster, Fresh
+from bot.argocd.detail import ApplicationDetail, SyncRun
 from bot.argocd.fields import number
 from bot.argocd.guard import Guard
-from bot.argocd.model import ApplicationDetail, SyncPhase, SyncRun
+from bot.argocd.model import SyncPhase
 from bot.argocd.patches import discard_patch, terminate_patch
 from bot.argocd.preconditions import Refusal, discard_refusal, terminate_refusal
 from bot.argocd.words import DISCARD

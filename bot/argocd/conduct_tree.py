@@ -17,9 +17,10 @@ from bot.argocd.applied import Applied
 from bot.argocd.asked import Asked, AskedTree, read_asked_tree
 from bot.argocd.cluster import ArgoCluster, Fresh
 from bot.argocd.conduct import begin, discarded_at, end_patch, holds, insist, see
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.fields import mapping, moment, text
 from bot.argocd.guard import Guard
-from bot.argocd.model import Application, ApplicationDetail, SyncPhase, access_targets
+from bot.argocd.model import Application, SyncPhase, access_targets
 from bot.argocd.patches import refresh_patch
 from bot.argocd.permits import Permits, more_about
 from bot.argocd.preconditions import Refusal

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.argocd.model import Application, HistoryEntry, SyncPhase, SyncSummary
+from bot.argocd.detail import HistoryEntry
+from bot.argocd.model import Application, SyncPhase, SyncSummary
 from bot.argocd.patches import USER_PREFIX
 
 

@@ -7,8 +7,9 @@ from typing import Final
 
 from bot.access.service import Access
 from bot.argocd.cluster import ArgoCluster, Fresh
-from bot.argocd.model import Application, ApplicationSet, access_targets
+from bot.argocd.model import Application, access_targets
 from bot.argocd.search import Index
+from bot.argocd.sets import ApplicationSet
 from bot.chat.text import code
 from bot.core.actor import Actor
 from bot.core.errors import InvalidError, NotAllowedError, NotFoundError

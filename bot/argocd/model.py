@@ -1,21 +1,19 @@
-"""What Argo CD's resources say, as values: in two grades, so that thousands of Applications can be kept.
+"""What is kept of each Application that is watched, as values: short and bounded, for there are thousands.
 
-`Application` is what is kept of each Application that is watched: short, cut and
-bounded. `ApplicationDetail` is everything that one read of one Application gives;
-whatever is shown or decided about a single one uses that. How they are read from
-the API's JSON is in `reading.py`, and what follows from them is in the modules
-beside it.
+What one read of a single Application gives beside that is in `detail.py`; what is
+shown or decided about a single one uses that. Projects and ApplicationSets are in
+modules of their own. How an Application is read from the API's JSON is in
+`reading.py`, and what follows from it is in the modules beside it.
 
 Argo CD calls everything that it does to an Application an operation; here that is
-a sync (a `SyncRequest` and the `SyncRun` that came of it), because an operation is
-something that a person asked The Machine for.
+a sync, because an operation is something that a person asked The Machine for.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from bot.kube.model import ObjectKey
 
@@ -80,13 +78,6 @@ class ResultStatus(StrEnum):
     SYNC_FAILED = "SyncFailed"
     PRUNED = "Pruned"
     PRUNE_SKIPPED = "PruneSkipped"
-
-
-class WindowKind(StrEnum):
-    """What a sync window does while it is open."""
-
-    ALLOW = "allow"
-    DENY = "deny"
 
 
 _HEALTH_ORDER: Final = {status: place for place, status in enumerate(HealthStatus)}
@@ -349,235 +340,3 @@ def access_targets(application: Application, labels: Mapping[str, str] | None = 
         f"namespace:{application.destination.namespace}",
         *(f"label:{name}={value}" for name, value in sorted(known.items())),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceState:
-    """One resource of an Application, as the last comparison found it."""
-
-    key: ResourceKey
-    version: str = ""
-    sync: SyncStatus | None = None
-    """None for what is not compared, such as hooks."""
-    health: HealthStatus | None = None
-    """Argo CD 3 no longer writes it down here."""
-    health_message: str = ""
-    wave: int = 0
-    hook: bool = False
-    requires_pruning: bool = False
-    """It runs, but no source has it any more."""
-    requires_confirmation: bool = False
-    """It is deleted only after somebody confirmed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResourceResult:
-    """What a sync did with one resource or hook. The list holds only waves that have begun."""
-
-    key: ResourceKey
-    status: ResultStatus | None = None
-    """None until it is applied, and always for hooks."""
-    message: str = ""
-    hook_type: str = ""
-    """`PreSync` and the like; empty for what is no hook."""
-    hook_phase: SyncPhase | None = None
-    """Filled for ordinary resources, too. Stays Running when nothing had to wait for it."""
-    sync_phase: str = ""
-    images: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRequest:
-    """A sync as it was asked for."""
-
-    operation: str = ""
-    """Our operation's id; empty when somebody else asked."""
-    promotion: str = ""
-    by: str = ""
-    automated: bool = False
-    info: tuple[tuple[str, str], ...] = ()
-    revisions: tuple[str, ...] = ()
-    """Empty: what the sources follow."""
-    prune: bool = False
-    dry_run: bool = False
-    selected: tuple[ResourceKey, ...] = ()
-    """Only these; an empty namespace means whichever. Empty: everything."""
-    options: tuple[str, ...] = ()
-    without_hooks: bool = False
-    retry_limit: int = 0
-    """-1: without end."""
-
-    @property
-    def only_out_of_sync(self) -> bool:
-        """Tell whether resources that are in sync are left alone."""
-        return "ApplyOutOfSyncOnly=true" in self.options
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncRun:
-    """What came of a sync so far."""
-
-    phase: SyncPhase
-    message: str = ""
-    """Raw text of Argo CD's, for display: it may hold pieces of manifests."""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    """Set while it runs: the attempt failed and waits for the next one."""
-    retry_count: int = 0
-    request: SyncRequest = SyncRequest()
-    revisions: tuple[str, ...] = ()
-    """What was asked for, resolved to commits."""
-    results: tuple[ResourceResult, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
-    """Something that was deployed."""
-
-    id: int
-    revisions: tuple[str, ...] = ()
-    sources: tuple[Source, ...] = ()
-    raw_sources: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """`source` or `sources` as they stand in the entry; neither when it has none."""
-    started_at: datetime | None = None
-    deployed_at: datetime | None = None
-    by: str = ""
-    automated: bool = False
-
-    @property
-    def is_multi_source(self) -> bool:
-        """Tell whether it was deployed from a list of sources."""
-        return "sources" in self.raw_sources
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationDetail:
-    """All that one read of an Application gives, uncut: what is shown of it and decided about it."""
-
-    application: Application
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    resources: tuple[ResourceState, ...] = ()
-    conditions: tuple[Condition, ...] = ()
-    request: SyncRequest | None = None
-    """`.operation`: there until the sync is over."""
-    run: SyncRun | None = None
-    """`status.operationState`."""
-    history: tuple[HistoryEntry, ...] = ()
-    """Newest first; the first is what runs."""
-    sync_options: tuple[str, ...] = ()
-    retry: Mapping[str, Any] | None = None
-    """As the specification has it, to be copied into an operation."""
-    hydrated: bool = False
-    """Its source is derived from a hydrator's, so that no source may be named."""
-    urls: tuple[str, ...] = ()
-    images: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> ObjectKey:
-        """Which one it is."""
-        return self.application.key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncWindow:
-    """A sync window as it is written; `windows.py` says what it means."""
-
-    kind: WindowKind | None
-    """None: something else is written there."""
-    schedule: str = ""
-    duration: str = ""
-    applications: tuple[str, ...] = ()
-    namespaces: tuple[str, ...] = ()
-    clusters: tuple[str, ...] = ()
-    manual_sync: bool = False
-    time_zone: str = ""
-    and_operator: bool = False
-    description: str = ""
-    overrun: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppProject:
-    """A project: where its Applications may live, go, and when they may be synced."""
-
-    key: ObjectKey
-    description: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    windows: tuple[SyncWindow, ...] = ()
-    source_namespaces: tuple[str, ...] = ()
-    """Globs: where its Applications may live, beside Argo CD's own namespace."""
-    source_repositories: tuple[str, ...] = ()
-    destinations: tuple[Destination, ...] = ()
-
-
-class Requirement(NamedTuple):
-    """One expression of a label selector."""
-
-    label: str
-    operator: str
-    """`In`, `NotIn`, `Exists` or `DoesNotExist`."""
-    values: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalProject:
-    """A project whose windows hold for others, too: those whose labels are selected."""
-
-    project: str
-    requirements: tuple[Requirement, ...] = ()
-
-
-class SetCondition(NamedTuple):
-    """What an ApplicationSet says about itself."""
-
-    type: str
-    status: str
-    reason: str
-    message: str
-    since: datetime | None
-
-
-class RolloutState(NamedTuple):
-    """Where one Application is in the rolling sync of its ApplicationSet."""
-
-    application: str
-    status: str
-    """`Waiting`, `Pending`, `Progressing` or `Healthy`."""
-    step: str
-    message: str
-    target_revisions: tuple[str, ...]
-    since: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplicationSet:
-    """What makes Applications from a template."""
-
-    key: ObjectKey
-    project: str = ""
-    """Of the Applications that it makes; may be a template."""
-    generators: tuple[str, ...] = ()
-    conditions: tuple[SetCondition, ...] = ()
-    rollout: tuple[RolloutState, ...] = ()
-    rolling_steps: int | None = None
-    """None: its Applications are not synced in steps."""
-    policy: str = "sync"
-    """What it may do with its Applications: `sync`, `create-only`, `create-update`, `create-delete`."""
-    applications: int = 0
-    """How many resources it says to have made."""
-    health: HealthStatus = HealthStatus.UNKNOWN
-    refreshing: bool = False
-    deleting: bool = False
-
-    @property
-    def errors(self) -> tuple[SetCondition, ...]:
-        """What is wrong with it."""
-        return tuple(
-            condition
-            for condition in self.conditions
-            if (condition.type == "ErrorOccurred" and condition.status == "True")
-            or (
-                condition.type in {"ParametersGenerated", "ResourcesUpToDate"} and condition.status == "False"
-            )
-        )

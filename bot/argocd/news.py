@@ -15,8 +15,9 @@ import structlog
 from bot.argocd import store
 from bot.argocd.card.stories import render_story
 from bot.argocd.cluster import ArgoCluster
+from bot.argocd.detail import HistoryEntry
 from bot.argocd.links import Links
-from bot.argocd.model import Application, HealthStatus, HistoryEntry
+from bot.argocd.model import Application, HealthStatus
 from bot.argocd.noting import Look, SyncNotes
 from bot.argocd.stories import (
     REOPENS_WITHIN,

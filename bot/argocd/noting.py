@@ -18,7 +18,8 @@ from bot.argocd.deployments import (
     mark_after,
     missed,
 )
-from bot.argocd.model import Application, HistoryEntry, SyncPhase, SyncSummary
+from bot.argocd.detail import HistoryEntry
+from bot.argocd.model import Application, SyncPhase, SyncSummary
 from bot.argocd.plans import noted_move
 from bot.argocd.stories import Seen, finished_sync, name_of_initiator, sync_name
 from bot.core.actor import THE_MACHINE

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from bot.argocd.detail import ApplicationDetail, HistoryEntry
 from bot.argocd.fields import mapping
-from bot.argocd.model import OPERATION_ID, ApplicationDetail, HistoryEntry, ResourceKey
+from bot.argocd.model import OPERATION_ID, ResourceKey
 from bot.argocd.sets import REFRESH_ANNOTATION as SET_REFRESH_ANNOTATION
 from bot.kube.model import Json
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from bot.argocd.model import Application, AppProject, GlobalProject, SyncWindow, WindowKind
+from bot.argocd.model import Application
+from bot.argocd.projects import AppProject, GlobalProject, SyncWindow, WindowKind
 from bot.argocd.views import Windows, WindowState
 from bot.argocd.windows import (
     WindowDecision,

@@ -6,11 +6,13 @@ from typing import Final
 
 from bot.argocd.asked import Asked
 from bot.argocd.cluster import ArgoCluster
-from bot.argocd.model import Application, ApplicationDetail, AppProject, GlobalProject, SyncWindow
+from bot.argocd.detail import ApplicationDetail
+from bot.argocd.model import Application
 from bot.argocd.patches import SyncOrder
 from bot.argocd.permission import look_at_windows, windows_of
 from bot.argocd.plans import name_initiator
 from bot.argocd.preconditions import Refused, rollback_refusal, sync_refusal
+from bot.argocd.projects import AppProject, GlobalProject, SyncWindow
 from bot.argocd.views import Windows
 from bot.argocd.windows import decide_window, opens_at
 from bot.chat.text import cut, escape, timestamp

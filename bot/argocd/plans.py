@@ -5,16 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from bot.argocd.asked import ROLLBACK, SYNC, TERMINATE, TREE, Asked, AskedEnd, AskedTree
-from bot.argocd.model import (
-    Application,
-    ApplicationDetail,
-    HealthStatus,
-    HistoryEntry,
-    ResourceState,
-    Source,
-    SyncStatus,
-    access_targets,
-)
+from bot.argocd.detail import ApplicationDetail, HistoryEntry, ResourceState
+from bot.argocd.model import Application, HealthStatus, Source, SyncStatus, access_targets
 from bot.argocd.patches import USER_PREFIX
 from bot.argocd.views import Branch, Commit, Windows
 from bot.argocd.words import name_of, short

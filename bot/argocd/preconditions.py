@@ -12,16 +12,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from bot.argocd.model import (
-    Application,
-    ApplicationDetail,
-    ApplicationSet,
-    HistoryEntry,
-    ResourceKey,
-    SyncPhase,
-)
+from bot.argocd.detail import ApplicationDetail, HistoryEntry
+from bot.argocd.model import Application, ResourceKey, SyncPhase
 from bot.argocd.patches import SyncOrder
 from bot.argocd.progress import WaitsFor, parse_wait
+from bot.argocd.sets import ApplicationSet
 from bot.argocd.windows import WindowDecision, WindowReason
 from bot.core.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 

@@ -12,18 +12,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+from bot.argocd.detail import ApplicationDetail, ResourceResult, ResourceState, SyncRequest, SyncRun
 from bot.argocd.fields import flag, mapping, moment
-from bot.argocd.model import (
-    ApplicationDetail,
-    HealthStatus,
-    ResourceKey,
-    ResourceResult,
-    ResourceState,
-    ResultStatus,
-    SyncPhase,
-    SyncRequest,
-    SyncRun,
-)
+from bot.argocd.model import HealthStatus, ResourceKey, ResultStatus, SyncPhase
 
 PICKED_UP_WITHIN: Final = timedelta(seconds=60)
 """Longer than that, and no controller looks after the Application."""

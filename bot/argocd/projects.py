@@ -1,12 +1,74 @@
-"""Read projects, and which of them lend their sync windows to others."""
+"""Projects and their sync windows, how they are read, and which lend their windows to others.
+
+`windows.py` says what a window means.
+"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 from bot.argocd.fields import flag, mapping, objects, pairs, text, texts
-from bot.argocd.model import AppProject, Destination, GlobalProject, Requirement, SyncWindow, WindowKind
+from bot.argocd.model import Destination
 from bot.argocd.reading import read_key
-from bot.kube.model import Json
+from bot.kube.model import Json, ObjectKey
+
+
+class WindowKind(StrEnum):
+    """What a sync window does while it is open."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncWindow:
+    """A sync window as it is written; `windows.py` says what it means."""
+
+    kind: WindowKind | None
+    """None: something else is written there."""
+    schedule: str = ""
+    duration: str = ""
+    applications: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = ()
+    manual_sync: bool = False
+    time_zone: str = ""
+    and_operator: bool = False
+    description: str = ""
+    overrun: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppProject:
+    """A project: where its Applications may live, go, and when they may be synced."""
+
+    key: ObjectKey
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    windows: tuple[SyncWindow, ...] = ()
+    source_namespaces: tuple[str, ...] = ()
+    """Globs: where its Applications may live, beside Argo CD's own namespace."""
+    source_repositories: tuple[str, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+
+
+class Requirement(NamedTuple):
+    """One expression of a label selector."""
+
+    label: str
+    operator: str
+    """`In`, `NotIn`, `Exists` or `DoesNotExist`."""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlobalProject:
+    """A project whose windows hold for others, too: those whose labels are selected."""
+
+    project: str
+    requirements: tuple[Requirement, ...] = ()
+
 
 _KINDS: Final[Mapping[str, WindowKind]] = {kind.value: kind for kind in WindowKind}
 

@@ -12,28 +12,30 @@ from functools import lru_cache
 from sys import intern
 from typing import Any, Final
 
+from bot.argocd.detail import (
+    ApplicationDetail,
+    HistoryEntry,
+    ResourceResult,
+    ResourceState,
+    SyncRequest,
+    SyncRun,
+)
 from bot.argocd.fields import flag, mapping, moment, number, objects, pairs, text, texts
 from bot.argocd.model import (
     NO_AUTO_SYNC,
     OPERATION_ID,
     WORKLOAD_KINDS,
     Application,
-    ApplicationDetail,
     AutoSync,
     Child,
     Condition,
     Deployed,
     Destination,
     HealthStatus,
-    HistoryEntry,
     ResourceKey,
-    ResourceResult,
-    ResourceState,
     ResultStatus,
     Source,
     SyncPhase,
-    SyncRequest,
-    SyncRun,
     SyncStatus,
     SyncSummary,
     Waiting,

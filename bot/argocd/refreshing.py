@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from bot.argocd.cluster import ArgoCluster, Fresh
-from bot.argocd.model import Application, ApplicationSet
+from bot.argocd.model import Application
 from bot.argocd.patches import refresh_patch, refresh_set_patch
+from bot.argocd.sets import ApplicationSet
 from bot.argocd.views import Refreshed, SetRefreshed
 from bot.core.clock import Clock
 from bot.kube.model import ObjectKey

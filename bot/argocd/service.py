@@ -24,13 +24,14 @@ from bot.argocd.conduct_tree import TreeConductor
 from bot.argocd.door import Door, entry_about, set_targets
 from bot.argocd.guard import Guard, Pod
 from bot.argocd.links import Links
-from bot.argocd.model import Application, ApplicationSet, SyncStatus, access_targets
+from bot.argocd.model import Application, SyncStatus, access_targets
 from bot.argocd.permits import Permits
 from bot.argocd.plans import STATUS_ACTION, subject_of
 from bot.argocd.preconditions import Refused, refresh_refusal, refresh_set_refusal
 from bot.argocd.refreshing import LOOKS_EVERY, WAITS_FOR, Refresher
 from bot.argocd.search import is_troubled, select
 from bot.argocd.server import ArgoServer
+from bot.argocd.sets import ApplicationSet
 from bot.argocd.settings import ArgoSettings
 from bot.argocd.tree import Family
 from bot.argocd.turning import Turning

@@ -1,17 +1,74 @@
-"""Read ApplicationSets."""
+"""ApplicationSets, and how they are read."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 from bot.argocd.fields import mapping, moment, number, objects, text, texts
-from bot.argocd.model import ApplicationSet, HealthStatus, RolloutState, SetCondition
+from bot.argocd.model import HealthStatus
 from bot.argocd.reading import read_key
-from bot.kube.model import Json
+from bot.kube.model import Json, ObjectKey
 
 REFRESH_ANNOTATION: Final = "argocd.argoproj.io/application-set-refresh"
 """Asks for a refresh; its controller removes it at the end."""
 
 _HEALTH: Final[Mapping[str, HealthStatus]] = {status.value: status for status in HealthStatus}
+
+
+class SetCondition(NamedTuple):
+    """What an ApplicationSet says about itself."""
+
+    type: str
+    status: str
+    reason: str
+    message: str
+    since: datetime | None
+
+
+class RolloutState(NamedTuple):
+    """Where one Application is in the rolling sync of its ApplicationSet."""
+
+    application: str
+    status: str
+    """`Waiting`, `Pending`, `Progressing` or `Healthy`."""
+    step: str
+    message: str
+    target_revisions: tuple[str, ...]
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplicationSet:
+    """What makes Applications from a template."""
+
+    key: ObjectKey
+    project: str = ""
+    """Of the Applications that it makes; may be a template."""
+    generators: tuple[str, ...] = ()
+    conditions: tuple[SetCondition, ...] = ()
+    rollout: tuple[RolloutState, ...] = ()
+    rolling_steps: int | None = None
+    """None: its Applications are not synced in steps."""
+    policy: str = "sync"
+    """What it may do with its Applications: `sync`, `create-only`, `create-update`, `create-delete`."""
+    applications: int = 0
+    """How many resources it says to have made."""
+    health: HealthStatus = HealthStatus.UNKNOWN
+    refreshing: bool = False
+    deleting: bool = False
+
+    @property
+    def errors(self) -> tuple[SetCondition, ...]:
+        """What is wrong with it."""
+        return tuple(
+            condition
+            for condition in self.conditions
+            if (condition.type == "ErrorOccurred" and condition.status == "True")
+            or (
+                condition.type in {"ParametersGenerated", "ResourcesUpToDate"} and condition.status == "False"
+            )
+        )
 
 
 def read_application_set(raw: Json) -> ApplicationSet:

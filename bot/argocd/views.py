@@ -5,16 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from bot.argocd.model import (
-    Application,
-    ApplicationDetail,
-    ApplicationSet,
-    HealthStatus,
-    HistoryEntry,
-    ResourceKey,
-    ResourceState,
-    SyncStatus,
-)
+from bot.argocd.detail import ApplicationDetail, HistoryEntry, ResourceState
+from bot.argocd.model import Application, HealthStatus, ResourceKey, SyncStatus
+from bot.argocd.sets import ApplicationSet
 from bot.kube.model import ObjectKey, WatchHealth
 from bot.operations.model import Operation
 

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bot.argocd.cron import Firings, parse_go_duration, parse_schedule
-from bot.argocd.model import Application, AppProject, GlobalProject, Requirement, SyncWindow, WindowKind
+from bot.argocd.model import Application
+from bot.argocd.projects import AppProject, GlobalProject, Requirement, SyncWindow, WindowKind
 from bot.core.errors import InvalidError
 
 LOOKS_AHEAD: Final = timedelta(days=366)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from bot.argocd.model import Application, HealthStatus, ResourceKey, ResourceResult
+from bot.argocd.detail import ResourceResult
+from bot.argocd.model import Application, HealthStatus, ResourceKey
 from bot.argocd.progress import Stage, SyncView, Wait, WaitsFor
 from bot.argocd.views import ResourceHealth
 from bot.chat.text import code, cut, escape

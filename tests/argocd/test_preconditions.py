@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bot.argocd.model import ApplicationDetail, ApplicationSet, ResourceKey
+from bot.argocd.detail import ApplicationDetail
+from bot.argocd.model import ResourceKey
 from bot.argocd.patches import SyncOrder
 from bot.argocd.preconditions import (
     Refusal,
@@ -19,6 +20,7 @@ from bot.argocd.preconditions import (
     terminate_refusal,
 )
 from bot.argocd.reading import read_application, read_detail
+from bot.argocd.sets import ApplicationSet
 from bot.argocd.windows import WindowDecision, WindowReason
 from bot.core.errors import ConflictError, InvalidError, NotFoundError
 from bot.kube.model import ObjectKey

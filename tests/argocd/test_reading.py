@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.argocd.detail import ApplicationDetail
 from bot.argocd.model import (
     Application,
-    ApplicationDetail,
     AutoSync,
     Child,
     Deployed,

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from bot.argocd.model import ApplicationSet, HealthStatus
-from bot.argocd.sets import read_application_set
+from bot.argocd.model import HealthStatus
+from bot.argocd.sets import ApplicationSet, read_application_set
 from bot.kube.model import ObjectKey
 from tests.support.argocd import NOON, at
 

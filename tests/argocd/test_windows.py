@@ -7,8 +7,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bot.argocd.model import Application, AppProject, GlobalProject, Requirement, SyncWindow, WindowKind
-from bot.argocd.projects import read_global_projects, read_project
+from bot.argocd.model import Application
+from bot.argocd.projects import (
+    AppProject,
+    GlobalProject,
+    Requirement,
+    SyncWindow,
+    WindowKind,
+    read_global_projects,
+    read_project,
+)
 from bot.argocd.reading import read_application
 from bot.argocd.windows import (
     WindowReason,

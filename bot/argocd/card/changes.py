@@ -19,7 +19,7 @@ from bot.argocd.card.parts import (
     short_name,
 )
 from bot.argocd.card.parts import subtext as facts_line
-from bot.argocd.model import ResourceState
+from bot.argocd.detail import ResourceState
 from bot.argocd.views import Change, Differences, ResourceDifference
 from bot.chat import layout
 from bot.chat.action import ActionButton, button

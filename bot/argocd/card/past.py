@@ -17,7 +17,7 @@ from bot.argocd.card.parts import (
     subtext,
     text_if,
 )
-from bot.argocd.model import HistoryEntry
+from bot.argocd.detail import HistoryEntry
 from bot.argocd.plans import name_initiator
 from bot.argocd.views import Commit, Past
 from bot.argocd.words import short

@@ -20,7 +20,7 @@ from bot.argocd.card.parts import (
     subtext,
     text_if,
 )
-from bot.argocd.model import ApplicationSet, RolloutState
+from bot.argocd.sets import ApplicationSet, RolloutState
 from bot.argocd.views import SetListing, SetRefreshed, SetStanding
 from bot.chat import layout
 from bot.chat.action import button

@@ -10,26 +10,23 @@ from bot.argocd.card.listing import render_list, render_tree
 from bot.argocd.card.past import render_history
 from bot.argocd.card.sets import render_set, render_sets
 from bot.argocd.card.standing import render_refreshed, render_status
+from bot.argocd.detail import ApplicationDetail, HistoryEntry, ResourceState
 from bot.argocd.model import (
     Application,
-    ApplicationDetail,
-    ApplicationSet,
     AutoSync,
     Child,
     Condition,
     Deployed,
     Destination,
     HealthStatus,
-    HistoryEntry,
     ResourceKey,
-    ResourceState,
-    SetCondition,
     Source,
     SyncPhase,
     SyncStatus,
     SyncSummary,
     Waiting,
 )
+from bot.argocd.sets import ApplicationSet, SetCondition
 from bot.argocd.views import (
     Branch,
     Change,
