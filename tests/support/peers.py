@@ -102,6 +102,27 @@ async def a_running_peer(
             await peer.stop()
 
 
+@contextlib.asynccontextmanager
+async def a_running_pair(
+    folder: Path, config: str = CONFIG
+) -> AsyncIterator[tuple[RunningPeer, RunningPeer]]:
+    """Run two that share their silences, as one cluster."""
+    gossip = [free_port(), free_port()]
+    first, second = (
+        (
+            f"--cluster.listen-address=127.0.0.1:{mine}",
+            f"--cluster.peer=127.0.0.1:{other}",
+            "--cluster.settle-timeout=1s",
+        )
+        for mine, other in (gossip, reversed(gossip))
+    )
+    async with (
+        a_running_peer(folder / "a", config, arguments=first) as one,
+        a_running_peer(folder / "b", config, arguments=second) as other_one,
+    ):
+        yield one, other_one
+
+
 def a_posted_alert(
     name: str = "KubePodCrashLooping",
     /,

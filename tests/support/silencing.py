@@ -1,6 +1,6 @@
 """Silences over the rooms of an alert, with real Alertmanagers behind them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
@@ -23,7 +23,8 @@ class Silencing:
 
     rooms: Rooms
     session: aiohttp.ClientSession
-    urls: Mapping[str, str]
+    urls: Mapping[str, str | Sequence[str]]
+    """Of a cluster those of all its peers."""
     policy: SilencePolicy = field(default_factory=SilencePolicy)
     zone: tzinfo = UTC
     audit: int | None = None
@@ -53,8 +54,9 @@ class Silencing:
         return {name: self.cluster(name) for name in self.urls}
 
     def cluster(self, name: str = "main") -> AlertmanagerCluster:
+        urls = self.urls[name]
         settings = AlertmanagerSettings.model_validate(
-            {"name": name, "urls": [self.urls[name]], "timeout": "5s"}
+            {"name": name, "urls": [urls] if isinstance(urls, str) else urls, "timeout": "5s"}
         )
         return AlertmanagerCluster(settings, self.session, self.rooms.clock)
 

@@ -324,11 +324,13 @@ class Silences:
         ended = tuple(each for each in kept if each.source not in failed)
         now = self._clock.now()
         async with self._database.transaction() as tx:
+            # Of two who end one at once, the first is written down.
+            mine = [each for each in kept if each.source in failed or not await _is_over(tx, each)]
             for each in ended:
                 await self._marks.unmute(tx, each.source, each.silence.id, by=by, told_on=each.incident)
                 await store.save(tx, over(each, now))
                 await self._cards.touch(tx, kinds.SILENCE_ENDS, each.silence.id)
-            for each in kept:
+            for each in mine:
                 await self._showing.record(tx, ended_entry(each, by, failed.get(each.source)))
             tx.after_commit(self._wake_poller)
         if not ended:
@@ -510,6 +512,12 @@ def are_one(kept: Sequence[KeptSilence]) -> bool:
     """Say whether silences are the same one in several Alertmanagers."""
     sources = {each.source for each in kept}
     return len(sources) == len(kept) and len({each.silence.conditions for each in kept}) == 1
+
+
+async def _is_over(tx: Transaction, kept: KeptSilence) -> bool:
+    """Say whether somebody ended a silence since it was looked up."""
+    found = await store.list_by_ids(tx, kept.source, [kept.silence.id])
+    return any(each.silence.state is SilenceState.EXPIRED for each in found)
 
 
 def _as_draft(kept: Sequence[KeptSilence]) -> Draft:

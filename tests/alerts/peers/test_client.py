@@ -19,7 +19,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
 from bot.core.matchers import parse_matchers
 from tests.support.alerts import an_alert, an_incident
-from tests.support.peers import CONFIG, a_posted_alert, a_running_peer, served
+from tests.support.peers import CONFIG, a_posted_alert, a_running_pair, a_running_peer, served
 from tests.support.running import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -214,19 +214,7 @@ async def test_what_a_real_one_shows_is_understood_by_the_reconciler(real, clust
 
 
 async def test_two_peers_share_silences_and_their_alerts_are_merged(tmp_path, cluster):
-    gossip = [free_port(), free_port()]
-    peers = [
-        (
-            f"--cluster.listen-address=127.0.0.1:{mine}",
-            f"--cluster.peer=127.0.0.1:{other}",
-            "--cluster.settle-timeout=1s",
-        )
-        for mine, other in (gossip, reversed(gossip))
-    ]
-    async with (
-        a_running_peer(tmp_path / "a", CONFIG, arguments=peers[0]) as first,
-        a_running_peer(tmp_path / "b", CONFIG, arguments=peers[1]) as second,
-    ):
+    async with a_running_pair(tmp_path, CONFIG) as (first, second):
         ours = cluster(first.url, second.url)
         await first.post(a_posted_alert(pod="both"), a_posted_alert(pod="first"))
         await second.post(a_posted_alert(pod="both"))

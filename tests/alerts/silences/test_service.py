@@ -24,7 +24,7 @@ from bot.core.errors import (
 )
 from bot.journal.words import change_words
 from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
-from tests.support.peers import a_posted_alert, a_running_peer
+from tests.support.peers import a_posted_alert, a_running_pair, a_running_peer
 from tests.support.people import a_person
 from tests.support.running import free_port
 from tests.support.silencing import Silencing, delivered
@@ -416,6 +416,60 @@ async def test_where_one_of_two_is_down_the_other_is_silenced_and_trying_again_d
             assert set(again.created) == {"main", "second"}
         assert again.created["main"] == made.created["main"]
         assert len(await active(world)) == 1
+
+
+async def test_while_one_of_a_pair_is_down_the_other_silences_extends_and_ends(database, tmp_path):
+    async with a_running_pair(tmp_path) as (first, second):
+        for each in (first, second):
+            await each.post(a_posted_alert("DiskFull", namespace="shop", pod="a"))
+        urls = {"main": (first.url, second.url)}
+        async with opened(database, urls, first) as world:
+            made_id = await silenced(world)
+            await until(lambda: quiet(second))
+            await first.stop()
+            extended = await world.silences.extend("i/1", "1h", by=BEN)
+            assert extended.created == {"main": made_id}
+            assert len((await world.silences.end("i/1", by=ADA)).ended) == 1
+            assert await quiet(second) == []
+            again = await silenced(world)
+            assert await quiet(second) == [("shop", "a")]
+            assert (await world.rooms.incident(1)).muting.silences == (again,)
+
+
+async def until(seen):
+    """Wait for what gossip brings: nothing else tells of it."""
+    async with asyncio.timeout(10):
+        while not await seen():  # noqa: ASYNC110 (another process)
+            await asyncio.sleep(0.05)
+
+
+async def test_what_was_expired_elsewhere_can_be_ended_and_extended_all_the_same(world, peer):
+    await peer.amtool("silence", "expire", await silenced(world))
+    assert len((await world.silences.end("i/1", by=ADA)).ended) == 1
+    assert (await world.rooms.incident(1)).muting is None
+    before = await silenced(world)
+    await peer.amtool("silence", "expire", before)
+    made = await world.silences.extend("i/1", "1h", by=ADA)
+    assert made.created["main"] != before
+    assert await quiet(peer) == [("shop", "a"), ("shop", "b")]
+    assert (await world.rooms.incident(1)).muting.silences == (made.created["main"],)
+
+
+async def test_two_who_end_a_silence_at_once_are_both_told_and_it_is_written_down_once(world, peer):
+    await silenced(world)
+    first, second = await asyncio.gather(*(world.silences.end("i/1", by=by) for by in (ADA, BEN)))
+    assert (len(first.ended), len(second.ended)) == (1, 1)
+    assert await quiet(peer) == []
+    assert (await world.rooms.actions()).count("alerts:unsilence") == 1
+
+
+async def test_two_who_extend_a_silence_at_once_extend_it_once(world):
+    made_id = await silenced(world)
+    [before] = await active(world)
+    made = await asyncio.gather(*(world.silences.extend("i/1", "1h", by=by) for by in (ADA, BEN)))
+    assert [each.created for each in made] == [{"main": made_id}] * 2
+    [after] = await active(world)
+    assert after.ends_at - before.ends_at == timedelta(hours=1)
 
 
 async def test_what_others_do_is_told_once(world, peer):
