@@ -119,12 +119,8 @@ def plan_tree(
     application = detail.application
     name = application.key.name
     below = [each for each in branches if each.depth and not each.is_again]
-    order = (
-        f"First {code(name)}, then the {len(below)} below it, wave by wave; each wave waits until all of the "
-        "one before it are synced and healthy. Those that are in sync already are left alone."
-    )
     body = [
-        order,
+        _order(name, len(below)),
         *_wave_lines(below),
         *_pruning_lines(detail, Asked(key=asked.root, prune=asked.prune), in_a_tree=True),
         *([f"Prune holds for {code(name)} alone; below it nothing is deleted."] if asked.prune else []),
@@ -133,9 +129,21 @@ def plan_tree(
     words = ("Sync {} and all below", "Syncing {} and all below", "Synced {} and all below")
     return replace(
         _plan(detail, TREE, SYNC_ACTION, words, asked, body=body, home=home, url=url),
-        brief=(f"{code(name)} and the {len(below)} below it, wave by wave",),
+        brief=(f"{code(name)} and {f'the {len(below)}' if below else 'what is'} below it, wave by wave",),
         # Each Application that was synced is noted as a change of its own.
         changes=False,
+    )
+
+
+def _order(name: str, below: int) -> str:
+    if not below:
+        return (
+            f"Nothing is known to be below {code(name)}. What its sync brings follows, wave by wave, each once "
+            "all of the one before it are synced and healthy."
+        )
+    return (
+        f"First {code(name)}, then the {below} below it, wave by wave; each wave waits until all of the "
+        "one before it are synced and healthy. Those that are in sync already are left alone."
     )
 
 
@@ -289,7 +297,10 @@ def _pruning_lines(detail: ApplicationDetail, asked: Asked, *, in_a_tree: bool =
     if not extra:
         return ["Prune is on; as it was compared there is nothing to delete."] if asked.prune else []
     if not asked.prune:
-        return [f"Prune is off: {len(extra)} that no source has any more stay."]
+        stay = "1 resource that no source has any more stays"
+        if len(extra) > 1:
+            stay = f"{len(extra)} resources that no source has any more stay"
+        return [f"Prune is off: {stay}."]
     lines = [f"**Deletes {len(extra)}**: {_named(extra)}"]
     asking = [each for each in extra if each.requires_confirmation]
     if asking and in_a_tree:

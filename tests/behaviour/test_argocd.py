@@ -230,7 +230,7 @@ async def test_a_sync_goes_from_its_preview_to_a_live_card_and_its_end(drifted):
     preview = await drifted.asks("sync", app="shop")
     assert preview.ephemeral
     assert "1 of 2 resources differ: **Deployment/web**" in words_of(preview.response)
-    assert "Prune is off: 1 that no source has any more stay." in words_of(preview.response)
+    assert "Prune is off: 1 resource that no source has any more stays." in words_of(preview.response)
     assert "operation" not in drifted.stage.app()
     answer = await drifted.confirms(preview)
     assert words_of(answer.response) == f"Syncing shop: see <#{drifted.gitops.id}>."
