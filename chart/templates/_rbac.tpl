@@ -70,33 +70,48 @@ subjects:
 {{- end -}}
 {{- end -}}
 
-{{- /* Minecraft. The number of replicas is patched on the workload itself, with who wanted it: only with `write: true`. */ -}}
+{{- /* Minecraft. The number of replicas is patched on the workload itself, with who wanted it: only with `write: true`, and where
+servers are not looked for only on those that are named. */ -}}
 {{- define "the-machine.minecraft" -}}
 {{- $minecraft := .Values.config.minecraft -}}
 {{- $name := printf "%s-minecraft" (include "the-machine.fullname" .) -}}
-{{- $verbs := list "get" "list" "watch" -}}
-{{- if $minecraft.write -}}
-{{- $verbs = append $verbs "patch" -}}
-{{- end -}}
+{{- $isSearching := default false $minecraft.discover -}}
 {{- $namespaces := default list $minecraft.namespaces -}}
 {{- $runsIn := list -}}
+{{- $named := dict -}}
 {{- range default list $minecraft.servers -}}
 {{- with .workload -}}
 {{- $runsIn = append $runsIn .namespace -}}
+{{- $place := printf "%s/%ss" .namespace (default "deployment" .kind) -}}
+{{- $_ := set $named $place (append (default list (get $named $place)) .name) -}}
 {{- end -}}
 {{- end -}}
-{{- $everywhere := and (default false $minecraft.discover) (not $namespaces) -}}
+{{- $everywhere := and $isSearching (not $namespaces) -}}
 {{- $watched := uniq (concat $namespaces $runsIn) -}}
-{{- $rules := list
+{{- $kinds := list "deployments" "statefulsets" -}}
+{{- $reading := list
     (dict "apiGroups" (list "") "resources" (list "services") "verbs" (list "list" "watch"))
-    (dict "apiGroups" (list "apps") "resources" (list "deployments" "statefulsets") "verbs" $verbs)
+    (dict "apiGroups" (list "apps") "resources" $kinds "verbs" (list "list" "watch"))
 -}}
 {{- if not $everywhere -}}
-{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "pods") "verbs" (list "list" "watch")) -}}
+{{- $reading = append $reading (dict "apiGroups" (list "") "resources" (list "pods") "verbs" (list "list" "watch")) -}}
 {{- end -}}
-{{- if or $minecraft.discover $runsIn -}}
-{{- range ternary (list "") $watched $everywhere -}}
-{{- include "the-machine.role" (dict "root" $ "name" $name "namespace" . "rules" $rules) }}
+{{- if or $isSearching $runsIn -}}
+{{- range $namespace := ternary (list "") $watched $everywhere -}}
+{{- $rules := $reading -}}
+{{- if $minecraft.write -}}
+{{- $verbs := list "get" "patch" -}}
+{{- if $isSearching -}}
+{{- $rules = append $rules (dict "apiGroups" (list "apps") "resources" $kinds "verbs" $verbs) -}}
+{{- else -}}
+{{- range $kind := $kinds -}}
+{{- with get $named (printf "%s/%s" $namespace $kind) -}}
+{{- $rules = append $rules (dict "apiGroups" (list "apps") "resources" (list $kind) "resourceNames" (uniq .) "verbs" $verbs) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "the-machine.role" (dict "root" $ "name" $name "namespace" $namespace "rules" $rules) }}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,17 +1,22 @@
 """Everything that people can ask of Argo CD, done with the rights that the chart gives and no others."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from bot.argocd.cluster import rights_needed
 from bot.argocd.settings import ArgoSettings
 from bot.argocd.views import Wanted
 from bot.core.errors import MachineError
+from bot.core.tasks import running
 from bot.database.engine import Database
 from bot.demo.cluster.applications import an_application_set
 from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.rights import Asked
 from bot.demo.cluster.server import THE_MACHINE, TOKEN, ApiServer
 from bot.demo.cluster.watching import StreamingLists
+from bot.minecraft.cluster import WORKLOADS, MinecraftCluster
 from bot.operations.model import State
 from tests.chart.values import MINIMAL, merged
 from tests.support.argo_desk import ADA, BOB, CHANNEL, CONFIG, WEB, Desk, Stage
@@ -19,6 +24,8 @@ from tests.support.chart_rights import rules_of, single
 from tests.support.clock import ManualClock
 from tests.support.crds import crd_schemas
 from tests.support.helm import NAMESPACE, render
+from tests.support.kube import a_client
+from tests.support.minecraft_cluster import a_workload
 
 NEWER = Piece(kind="Deployment", name="web", image="shop:2")
 PLACES = {"one namespace": ["argocd"], "two namespaces": ["argocd", "apps"], "the whole cluster": []}
@@ -207,3 +214,55 @@ def test_servers_are_looked_for_only_where_they_are(minecraft, namespaces):
     assert not any("patch" in rule.verbs for rule in found)
     writing = minecraft_rules(**minecraft, write=True)
     assert any("patch" in rule.verbs for rule in writing) is bool(namespaces)
+
+
+SERVERS = [
+    {"name": "a", "address": "a", "workload": {"namespace": "mc", "name": "survival"}},
+    {"name": "b", "address": "b", "workload": {"namespace": "mc", "name": "lobby", "kind": "statefulset"}},
+    {"name": "c", "address": "c", "workload": {"namespace": "old", "name": "classic"}},
+]
+
+
+def test_only_named_servers_can_be_started_where_servers_are_not_looked_for():
+    writing = [rule for rule in minecraft_rules(servers=SERVERS, write=True) if "patch" in rule.verbs]
+    assert {(*rule.namespaces, *rule.resources, *rule.names) for rule in writing} == {
+        ("mc", "deployments", "survival"), ("mc", "statefulsets", "lobby"), ("old", "deployments", "classic"),
+    }  # fmt: skip
+    assert {verb for rule in writing for verb in rule.verbs} == {"get", "patch"}
+    found = [
+        rule for rule in minecraft_rules(servers=SERVERS, discover=True, namespaces=["mc"], write=True)
+        if "patch" in rule.verbs
+    ]  # fmt: skip
+    assert {name for rule in found for name in rule.names} == {"*"}
+
+
+def test_who_may_only_look_at_servers_lists_and_watches():
+    assert {verb for rule in minecraft_rules(servers=SERVERS, discover=True) for verb in rule.verbs} == {
+        "list", "watch",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("namespaces", [["games"], []], ids=["one namespace", "the whole cluster"])
+async def test_what_minecraft_is_given_is_enough_and_nothing_of_it_is_unused(tmp_path, namespaces):
+    given = minecraft_rules(discover=True, namespaces=namespaces, write=True)
+    async with ApiServer() as server, a_client(server, tmp_path) as kube:
+        server.rights.add_user(THE_MACHINE, TOKEN, given)
+        server.streaming_lists = StreamingLists.REFUSED
+        for kind in WORKLOADS:
+            server.put(kind, a_workload(kind.lower(), kind=kind))
+        cluster = MinecraftCluster(kube, namespaces, argocd_home="argocd")
+
+        def unused():
+            asked = [each.asked() for each in ours(server)]
+            return [rule for rule in single(given) if not any(rule.covers(each) for each in asked)]
+
+        async with running(loop.run() for loop in cluster.loops):
+            for kind in WORKLOADS:
+                workload = await cluster.read_workload(kind, "games", kind.lower())
+                await cluster.scale(workload, 1, operation="op-1")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(5):
+                    while unused():  # noqa: ASYNC110 (a watch of a cluster tells no test that it has begun)
+                        await asyncio.sleep(0.01)
+        assert unused() == []
+        assert [(each.verb, each.resource) for each in ours(server) if each.status == 403] == []
