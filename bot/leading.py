@@ -383,6 +383,7 @@ class Leading:
             client=lambda: self.chat.client,
             clock=ground.clock,
             kube=self._kube,
+            zone=lambda: ground.settings().alerts.silences.timezone,
             argocd_home=next(iter(self._argocd().namespaces), "argocd"),
         )
 

@@ -54,10 +54,12 @@ class Playground:
         clock: Clock,
         kube: Cluster | None = None,
         argocd_home: str = "argocd",
+        zone: Callable[[], str] = lambda: "UTC",
     ) -> None:
         """Take what is configured at the moment of asking, the leading database and the rooms below.
 
-        `kube` is the cluster in which servers are looked for and started, if there is one.
+        `kube` is the cluster in which servers are looked for and started, if there is one; `zone` names the
+        time zone of pictures.
         """
         self._settings = settings
         self._known: tuple[MinecraftSettings, Mapping[str, Found]] | None = None
@@ -85,7 +87,7 @@ class Playground:
             clock=clock,
         )
         door = Door(database, access, journal, self._views)
-        self.minecraft = Minecraft(database, door, self._consoles, Pictures(), clock)
+        self.minecraft = Minecraft(database, door, self._consoles, Pictures(zone=zone), clock)
         self.whitelists = Whitelists(
             database,
             door,

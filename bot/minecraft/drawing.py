@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 WIDTH: Final = 1200
 HEIGHT: Final = 540
@@ -31,6 +32,14 @@ def draw(told: Mapping[str, Any]) -> bytes:
     """Return the picture; see `bot.minecraft.pictures` for what is told."""
     # Only here: whoever imports this module for its sizes does not have the library.
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
+
+    out = io.BytesIO()
+    FigureCanvasAgg(figure_of(told)).print_png(out)
+    return out.getvalue()
+
+
+def figure_of(told: Mapping[str, Any]) -> Any:
+    """Return what is drawn, as the library has it."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
@@ -40,7 +49,7 @@ def draw(told: Mapping[str, Any]) -> bytes:
     axes: Any = figure.add_subplot(facecolor=_BACK)
     moments = [_moment(second) for second in told["at"]]
     players = [math.nan if value is None else value for value in told["players"]]
-    axes.step(moments, players, where="post", color=_LINE, linewidth=1.6)
+    axes.step(moments, players, where="post", color=_LINE, linewidth=1.8)
     axes.fill_between(moments, players, step="post", color=_LINE, alpha=0.25, linewidth=0)
     for start, end in told["down"]:
         axes.axvspan(_moment(start), _moment(end), color=_DOWN, alpha=0.3, linewidth=0)
@@ -48,22 +57,22 @@ def draw(told: Mapping[str, Any]) -> bytes:
     axes.set_ylim(0, max(told["peak"], 1) * _ROOM)
     if told["peak"] and told["peak_at"] is not None:
         _mark_peak(axes, told)
-    locator = AutoDateLocator(maxticks=8)
+    zone = ZoneInfo(told["zone"])
+    locator = AutoDateLocator(tz=zone, maxticks=8)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    axes.set_ylabel("players", color=_TEXT)
-    axes.set_title(told["title"], color=_TEXT, loc="left", fontsize=10, parse_math=False)
-    axes.set_title("UTC", color=_TEXT, loc="right", fontsize=8)
-    axes.tick_params(colors=_TEXT, labelsize=8)
-    axes.xaxis.get_offset_text().set_color(_TEXT)
+    axes.set_ylabel("players", color=_TEXT, fontsize=11)
+    axes.set_title(told["title"], color=_TEXT, loc="left", fontsize=13, parse_math=False)
+    # A picture has one time zone for all who look at it, so it says which.
+    axes.set_title(told["zone"], color=_TEXT, loc="right", fontsize=11, parse_math=False)
+    axes.tick_params(colors=_TEXT, labelsize=11)
+    axes.xaxis.get_offset_text().set(color=_TEXT, size=11)
     axes.grid(visible=True, color=_FAINT, linewidth=0.5)
     for side, spine in axes.spines.items():
         spine.set_visible(side in {"left", "bottom"})
         spine.set_color(_FAINT)
-    out = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(out)
-    return out.getvalue()
+    return figure
 
 
 def _mark_peak(axes: Any, told: Mapping[str, Any]) -> None:
@@ -77,7 +86,7 @@ def _mark_peak(axes: Any, told: Mapping[str, Any]) -> None:
         textcoords="offset points",
         ha="right" if share > 0.9 else "left",  # noqa: PLR2004
         color=_PEAK,
-        fontsize=10,
+        fontsize=13,
         fontweight="bold",
     )
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
@@ -38,8 +38,15 @@ _KEPT: Final = (
 class Pictures:
     """Draws one picture at a time."""
 
-    def __init__(self, *, within: timedelta = _DEADLINE, is_possible: bool | None = None) -> None:
-        """Take how long one may take."""
+    def __init__(
+        self,
+        *,
+        zone: Callable[[], str] = lambda: "UTC",
+        within: timedelta = _DEADLINE,
+        is_possible: bool | None = None,
+    ) -> None:
+        """Take the name of the time zone in which times are told, and how long one may take."""
+        self._zone = zone
         self.is_possible = find_spec("matplotlib") is not None if is_possible is None else is_possible
         self._within = within
         self._drawing = asyncio.Semaphore(1)
@@ -50,7 +57,7 @@ class Pictures:
             return None
         try:
             async with asyncio.timeout(self._within.total_seconds()), self._drawing:
-                return await _drawn(json.dumps(told_of(past)).encode())
+                return await _drawn(json.dumps(told_of(past, self._zone())).encode())
         except TimeoutError:
             log.warning("picture_too_late", server=past.server)
         except OSError as error:
@@ -58,7 +65,7 @@ class Pictures:
         return None
 
 
-def told_of(past: Past) -> Mapping[str, Any]:
+def told_of(past: Past, zone: str) -> Mapping[str, Any]:
     """Return what the drawing program is told: moments in seconds, None where nothing is known."""
     at: list[float] = []
     players: list[float | None] = []
@@ -82,6 +89,7 @@ def told_of(past: Past) -> Mapping[str, Any]:
     at.append(last_end.timestamp())
     players.append(players[-1] if players else None)
     return {
+        "zone": zone,
         "title": f"{past.server} · {past.period.value}",
         "start": past.start.timestamp(),
         "end": past.end.timestamp(),

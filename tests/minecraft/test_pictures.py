@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.minecraft.drawing import HEIGHT, WIDTH, draw
+from bot.minecraft.drawing import HEIGHT, WIDTH, draw, figure_of
 from bot.minecraft.history import Period, Sample, past_of, stretches_of
 from bot.minecraft.pictures import Pictures, told_of
 
@@ -75,7 +75,7 @@ async def test_players_are_green_and_downtime_is_red():
 async def test_any_period_with_a_sample_every_15_seconds_is_drawn_in_time(period):
     pytest.importorskip("matplotlib")
     past = a_past(period, every=timedelta(seconds=15) if period is Period.WEEK else timedelta(minutes=5))
-    told = told_of(past)
+    told = told_of(past, "UTC")
     assert len(told["at"]) <= 2100
     assert max(value for value in told["players"] if value is not None) == past.peak
     assert (await Pictures().draw(past))[:4] == b"\x89PNG"
@@ -83,8 +83,19 @@ async def test_any_period_with_a_sample_every_15_seconds_is_drawn_in_time(period
 
 def test_odd_names_are_no_formulas_and_a_server_without_players_is_drawn():
     pytest.importorskip("matplotlib")
-    told = told_of(a_past(server=r"$\frac{$", players=lambda _: 0))
+    told = told_of(a_past(server=r"$\frac{$", players=lambda _: 0), "Europe/Oslo")
     assert draw(json.loads(json.dumps(told)))[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize(("zone", "minute"), [("UTC", 0), ("Asia/Kolkata", 30)])
+def test_the_picture_says_its_time_zone_and_its_marks_are_at_full_hours_there(zone, minute):
+    dates = pytest.importorskip("matplotlib.dates")
+    agg = pytest.importorskip("matplotlib.backends.backend_agg")
+    figure = figure_of(told_of(a_past(), zone))
+    agg.FigureCanvasAgg(figure).draw()
+    [axes] = figure.axes
+    assert axes.get_title(loc="right") == zone
+    assert {dates.num2date(tick, UTC).minute for tick in axes.get_xticks()} == {minute}
 
 
 async def test_without_the_library_or_in_too_little_time_there_is_none():
@@ -99,5 +110,5 @@ async def test_nothing_is_drawn_of_a_past_of_which_nothing_is_known():
 
 async def test_a_program_that_fails_is_no_failure_of_the_answer(monkeypatch):
     # There is no honest way to have the library fail at will.
-    monkeypatch.setattr("bot.minecraft.pictures.told_of", lambda _past: {"not": "what is expected"})
+    monkeypatch.setattr("bot.minecraft.pictures.told_of", lambda _past, _zone: {"not": "what is expected"})
     assert await Pictures(is_possible=True).draw(a_past()) is None

@@ -46,7 +46,7 @@ class SilenceSettings(Section):
     """How people silence alerts."""
 
     timezone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    """The time zone that people mean by a time of day such as `until 08:00`."""
+    """The time zone that people mean by a time of day such as `until 08:00`; pictures show it too."""
     confirm: ConfirmSettings = ConfirmSettings()
     """Which silences have to be confirmed."""
     refuse: RefuseSettings = RefuseSettings()
