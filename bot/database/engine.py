@@ -23,7 +23,6 @@ from bot.database.limits import Limits
 FENCE = 7_420_417
 """The advisory lock that leading transactions share and a take-over takes alone."""
 
-_DOWN = "the database does not answer"
 _SHARE_FENCE = text(f"SELECT pg_advisory_xact_lock_shared({FENCE})")
 _EPOCH = text("SELECT epoch, holder FROM leadership WHERE id = 1")
 _CLOSED_WITHIN = timedelta(seconds=3)
@@ -173,7 +172,7 @@ class Database:
             try:
                 yield driver
             except postgresql.driver_errors() as error:
-                raise UnavailableError(_DOWN) from error
+                raise UnavailableError(postgresql.DOWN) from error
             finally:
                 driver.terminate()  # A server that says nothing any more would not even say goodbye.
 
@@ -195,9 +194,9 @@ async def _translated() -> AsyncIterator[None]:
     except DBAPIError as error:
         if postgresql.is_about_data(error.orig):
             raise
-        raise UnavailableError(_DOWN) from error
+        raise UnavailableError(postgresql.outage(error.orig)) from error
     except (PoolTimeoutError, OSError) as error:
-        raise UnavailableError(_DOWN) from error
+        raise UnavailableError(postgresql.DOWN) from error
 
 
 def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False) -> AsyncEngine:

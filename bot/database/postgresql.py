@@ -25,7 +25,10 @@ _IDLE_SINCE = "idle_since"
 _PING_AFTER_SECONDS = 1.0
 _PING_WITHIN_SECONDS = 2.0
 
+DOWN = "the database does not answer"
 _READ_ONLY = "25006"
+_NO_SUCH_STATEMENT = "26000"
+_LOCK_TIMEOUT = "55P03"
 _ENDING = ("08", "57P")
 """SQLSTATEs of a connection that has failed, and of a server that stops, crashed or starts."""
 _ABOUT_DATA = "22"
@@ -63,6 +66,19 @@ def driver_errors() -> tuple[type[Exception], ...]:
     import asyncpg  # noqa: PLC0415 (SQLite does without it)
 
     return asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+
+
+def outage(error: BaseException | None) -> str:
+    """Say in a sentence for people why the database cannot be used."""
+    if getattr(error, "sqlstate", None) == _NO_SUCH_STATEMENT:
+        return "a pooler in front of the database shares sessions: it must keep them (pool_mode = session)"
+    return DOWN
+
+
+def is_kept_waiting(error: BaseException) -> bool:
+    """Say whether somebody else held for too long what a statement needed."""
+    original = getattr(error.__cause__, "orig", None)
+    return getattr(original, "sqlstate", None) == _LOCK_TIMEOUT
 
 
 def is_about_data(error: BaseException | None) -> bool:

@@ -112,6 +112,12 @@ async def test_what_may_go_well_next_time_is_unavailable_and_keeps_the_connectio
         assert await backend(database) == before
 
 
+async def test_a_pooler_that_shares_sessions_is_named(url):
+    async with Database(url) as database:
+        with pytest.raises(UnavailableError, match="pool_mode = session"):
+            await raises(database, "26000")  # As of a statement that was prepared in another session.
+
+
 async def test_a_value_that_the_server_refuses_is_no_outage(url):
     async with Database(url) as database:
         before = await backend(database)
