@@ -138,8 +138,8 @@ def plan_tree(
 def _order(name: str, below: int) -> str:
     if not below:
         return (
-            f"Nothing is known to be below {code(name)}. What its sync brings follows, wave by wave, each once "
-            "all of the one before it are synced and healthy."
+            f"Nothing is known to be below {code(name)}. What its sync brings follows, wave by wave, each "
+            "once all of the one before it are synced and healthy."
         )
     return (
         f"First {code(name)}, then the {below} below it, wave by wave; each wave waits until all of the "

@@ -122,12 +122,12 @@ async def test_a_terminated_tree_ends_what_runs_and_begins_nothing_more(stage, d
     assert not begun(stage, "top")
 
 
-async def test_a_tree_of_which_nothing_is_known_yet_says_so(stage, desk):
+async def test_a_tree_that_has_nothing_below_it_says_so(stage, desk):
+    await stage.deployed()
+    proposed = await propose(desk, "shop")
+    assert proposed.plan.body[0].startswith("Nothing is known to be below `shop`.")
+    assert proposed.plan.brief == ("`shop` and what is below it, wave by wave",)
     await planted(stage, a_child("base"))
-    proposed = await propose(desk)
-    assert proposed.plan.body[0].startswith("Nothing is known to be below `apps`.")
-    assert proposed.plan.brief == ("`apps` and what is below it, wave by wave",)
-    await desk.until_over(await desk.confirm(proposed))
     proposed = await propose(desk)
     assert proposed.plan.body[0].startswith("First `apps`, then the 1 below it")
     assert proposed.plan.brief == ("`apps` and the 1 below it, wave by wave",)
