@@ -316,14 +316,15 @@ _update_incident = update(incident).where(incident.c.number == bindparam("_numbe
 
 async def find_ping(tx: Transaction, number: IncidentNumber, channel: str) -> Ping | None:
     """Return the last ping of an incident in a channel."""
-    row = (
-        await tx.execute(
-            select(destination).where(destination.c.incident == number, destination.c.channel == channel)
-        )
-    ).first()
+    row = (await tx.execute(_find_ping, {"_number": number, "_channel": channel})).first()
     if row is None or not row.pings:
         return None
     return Ping(row.pings, row.ping_reason, row.pinged_at)
+
+
+_find_ping = select(destination.c.pings, destination.c.ping_reason, destination.c.pinged_at).where(
+    destination.c.incident == bindparam("_number"), destination.c.channel == bindparam("_channel")
+)
 
 
 async def next_ping(

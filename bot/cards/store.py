@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Update,
     and_,
     bindparam,
     func,
@@ -52,7 +53,7 @@ card = Table(
     UniqueConstraint("kind", "key", "channel_id"),
 )
 _is_due = card.c.wanted > card.c.delivered
-# Put together once: that takes SQLAlchemy longer than running it.
+# The statements of every card are put together once: that takes SQLAlchemy longer than running them.
 _bump = (
     update(card)
     .where(
@@ -65,7 +66,17 @@ _bump = (
         announced=or_(card.c.announced, bindparam("_announced", type_=Boolean())),
     )
 )
+_may_be_tried = or_(card.c.retry_at.is_(None), card.c.retry_at <= bindparam("_now"))
 _is_withdrawn = and_(card.c.state == CardState.GONE, ~card.c.announced, ~_is_due)
+_touch = (
+    update(card)
+    .where(card.c.kind == bindparam("_kind"), ~_is_withdrawn)
+    .values(wanted=card.c.wanted + 1, retry_at=None)
+)
+_touch_key = _touch.where(card.c.key == bindparam("_key"))
+_touch_channel = _touch.where(
+    card.c.channel_id == bindparam("_channel"), ~and_(card.c.state == CardState.GONE, ~_is_due)
+)
 _is_not_there = or_(card.c.state == CardState.ABSENT, card.c.state == CardState.GONE)
 _NEW = {
     "wanted": 1,
@@ -125,42 +136,38 @@ class Cards:
 
     async def touch(self, tx: Transaction, kind: str, key: str) -> None:
         """Have every card of this key rendered anew, wherever it is; one that was withdrawn stays so."""
-        await self._touch(tx, card.c.kind == kind, card.c.key == key)
+        await self._touch(tx, _touch_key, _kind=kind, _key=key)
 
     async def touch_all(self, tx: Transaction, kind: str, channel_id: int) -> None:
         """Have every card of a kind in a channel rendered anew that is there or should be."""
-        gone = and_(card.c.state == CardState.GONE, ~_is_due)
-        await self._touch(tx, card.c.kind == kind, card.c.channel_id == channel_id, ~gone)
+        await self._touch(tx, _touch_channel, _kind=kind, _channel=channel_id)
 
-    async def _touch(self, tx: Transaction, *which: ColumnElement[bool]) -> None:
-        touched = await tx.execute(
-            update(card)
-            .where(*which, ~_is_withdrawn)
-            .values(
-                wanted=card.c.wanted + 1,
-                touched_at=self._clock.now(),
-                retry_at=None,
-                trace=tracing.traceparent(),
-            )
-        )
+    async def _touch(self, tx: Transaction, which: Update, **named: object) -> None:
+        news = {"touched_at": self._clock.now(), "trace": tracing.traceparent()}
+        touched = await tx.execute(which, {**named, **news})
         if touched.rowcount:
             tx.after_commit(self._on_change)
 
 
 async def count_due(tx: Transaction, *, but: Collection[str] = ()) -> dict[int, int]:
     """Return how many cards wait, for each channel for which some do; some kinds may be left out."""
-    counted = (
-        select(card.c.posted_in, func.count().label("due"))
-        .where(_is_due, card.c.kind.not_in(but))
-        .group_by(card.c.posted_in)
-    )
-    return {int(row.posted_in): int(row.due) for row in await tx.execute(counted)}
+    rows = await tx.execute(_count_due, {"_but": but})
+    return {int(row.posted_in): int(row.due) for row in rows}
+
+
+_count_due = (
+    select(card.c.posted_in, func.count().label("due"))
+    .where(_is_due, card.c.kind.not_in(bindparam("_but")))
+    .group_by(card.c.posted_in)
+)
 
 
 async def count_due_of(tx: Transaction, kinds: Collection[str]) -> int:
     """Return how many cards of these kinds wait."""
-    counted = select(func.count()).select_from(card).where(_is_due, card.c.kind.in_(kinds))
-    return int((await tx.execute(counted)).scalar_one())
+    return int((await tx.execute(_count_due_of, {"_kinds": kinds})).scalar_one())
+
+
+_count_due_of = select(func.count()).select_from(card).where(_is_due, card.c.kind.in_(bindparam("_kinds")))
 
 
 async def count_waiting(tx: Transaction, *, now: datetime, but: Collection[str] = ()) -> dict[int, int]:
@@ -168,12 +175,15 @@ async def count_waiting(tx: Transaction, *, now: datetime, but: Collection[str] 
 
     What another channel is to take in place of one that refuses us counts as well: it would be flooded.
     """
-    counted = (
-        select(card.c.channel_id, func.count().label("waiting"))
-        .where(_is_due, card.c.state != CardState.LIVE, card.c.kind.not_in(but), _may_be_tried(now))
-        .group_by(card.c.channel_id)
-    )
-    return {int(row.channel_id): int(row.waiting) for row in await tx.execute(counted)}
+    rows = await tx.execute(_count_waiting, {"_but": but, "_now": now})
+    return {int(row.channel_id): int(row.waiting) for row in rows}
+
+
+_count_waiting = (
+    select(card.c.channel_id, func.count().label("waiting"))
+    .where(_is_due, card.c.state != CardState.LIVE, card.c.kind.not_in(bindparam("_but")), _may_be_tried)
+    .group_by(card.c.channel_id)
+)
 
 
 async def list_unshown(tx: Transaction, channel_id: int, kinds: Collection[str]) -> list[Card]:
@@ -213,10 +223,6 @@ def _unshown(channel_id: int, kinds: Collection[str]) -> tuple[ColumnElement[boo
     )
 
 
-def _may_be_tried(now: datetime) -> ColumnElement[bool]:
-    return or_(card.c.retry_at.is_(None), card.c.retry_at <= now)
-
-
 async def list_due(
     tx: Transaction,
     channel_id: int,
@@ -226,42 +232,49 @@ async def list_due(
     states: Collection[CardState] = tuple(CardState),
 ) -> list[Card]:
     """Return the cards that a channel should take next, the most urgent first."""
-    rows = await tx.execute(
-        select(card)
-        .where(
-            card.c.posted_in == channel_id,
-            _is_due,
-            _may_be_tried(now),
-            card.c.state.in_(states),
-        )
-        .order_by(card.c.priority.desc(), card.c.touched_at, card.c.id)
-        .limit(limit)
+    wanted = {"_channel": channel_id, "_now": now, "_states": states, "_limit": limit}
+    return [_card(row) for row in await tx.execute(_list_due, wanted)]
+
+
+_list_due = (
+    select(card)
+    .where(
+        card.c.posted_in == bindparam("_channel"),
+        _is_due,
+        _may_be_tried,
+        card.c.state.in_(bindparam("_states")),
     )
-    return [_card(row) for row in rows]
+    .order_by(card.c.priority.desc(), card.c.touched_at, card.c.id)
+    .limit(bindparam("_limit"))
+)
 
 
 async def list_due_of(tx: Transaction, kinds: Collection[str], *, now: datetime, limit: int) -> list[Card]:
     """Return the cards of these kinds that are to be brought into agreement next, wherever they are."""
-    rows = await tx.execute(
-        select(card)
-        .where(_is_due, _may_be_tried(now), card.c.kind.in_(kinds))
-        .order_by(card.c.touched_at, card.c.id)
-        .limit(limit)
-    )
-    return [_card(row) for row in rows]
+    wanted = {"_kinds": kinds, "_now": now, "_limit": limit}
+    return [_card(row) for row in await tx.execute(_list_due_of, wanted)]
+
+
+_list_due_of = (
+    select(card)
+    .where(_is_due, _may_be_tried, card.c.kind.in_(bindparam("_kinds")))
+    .order_by(card.c.touched_at, card.c.id)
+    .limit(bindparam("_limit"))
+)
 
 
 async def find_next_retry(tx: Transaction, channel_id: int) -> datetime | None:
     """Return when the next card of a channel may be tried again."""
-    moment: datetime | None = (
-        await tx.execute(
-            select(card.c.retry_at)
-            .where(card.c.posted_in == channel_id, _is_due, card.c.retry_at.is_not(None))
-            .order_by(card.c.retry_at)
-            .limit(1)
-        )
-    ).scalar()
+    moment: datetime | None = (await tx.execute(_next_retry, {"_channel": channel_id})).scalar()
     return moment
+
+
+_next_retry = (
+    select(card.c.retry_at)
+    .where(card.c.posted_in == bindparam("_channel"), _is_due, card.c.retry_at.is_not(None))
+    .order_by(card.c.retry_at)
+    .limit(1)
+)
 
 
 async def find_card(tx: Transaction, kind: str, key: str, channel_id: int) -> Card | None:
@@ -288,35 +301,32 @@ async def mark_creating(tx: Transaction, card_id: int, *, marker: str, now: date
 
     Returns whether it was announced already, and so calls for nobody; None: it was withdrawn.
     """
-    noted = await tx.execute(
-        update(card)
-        .where(card.c.id == card_id, _is_due)
-        .values(
-            state=CardState.CREATING,
-            marker=marker,
-            creating_since=func.coalesce(card.c.creating_since, now, type_=UtcDateTime()),
-        )
-        .returning(card.c.announced)
-    )
+    noted = await tx.execute(_mark_creating, {"_id": card_id, "_now": now, "marker": marker})
     announced: bool | None = noted.scalar()
     return announced
 
 
+_mark_creating = (
+    update(card)
+    .where(card.c.id == bindparam("_id"), _is_due)
+    .values(
+        state=CardState.CREATING,
+        creating_since=func.coalesce(card.c.creating_since, bindparam("_now", type_=UtcDateTime())),
+    )
+    .returning(card.c.announced)
+)
+
+
 async def mark_live(tx: Transaction, card_id: int, *, message_id: int, version: int) -> None:
     """Note that Discord shows a version."""
-    await tx.execute(
-        update(card)
-        .where(card.c.id == card_id)
-        .values(
-            state=CardState.LIVE,
-            message_id=message_id,
-            delivered=version,
-            announced=True,
-            creating_since=None,
-            failures=0,
-            retry_at=None,
-        )
-    )
+    await tx.execute(_mark_live, {"_id": card_id, "message_id": message_id, "delivered": version})
+
+
+_mark_live = (
+    update(card)
+    .where(card.c.id == bindparam("_id"))
+    .values(state=CardState.LIVE, announced=True, creating_since=None, failures=0, retry_at=None)
+)
 
 
 async def mark_gone(tx: Transaction, card_id: int, *, version: int) -> None:

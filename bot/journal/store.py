@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -13,8 +14,10 @@ from sqlalchemy import (
     Index,
     Integer,
     Row,
+    Select,
     Table,
     Text,
+    bindparam,
     delete,
     false,
     func,
@@ -114,8 +117,12 @@ async def insert_entry(tx: Transaction, at: datetime, entry: Entry, head: Head |
         "seq": seq,
         "hash": chained,
     }
-    number = (await tx.execute(journal.insert().values(values).returning(journal.c.id))).scalar_one()
+    number = (await tx.execute(_insert, values)).scalar_one()
     return Recorded(number, at, entry, seq, chained)
+
+
+# What every alert needs is put together once: that takes SQLAlchemy longer than running it.
+_insert = journal.insert().returning(journal.c.id)
 
 
 async def lock_head(tx: Transaction) -> Head:
@@ -159,19 +166,27 @@ async def list_changes(
     limit: int,
 ) -> list[Recorded]:
     """Return the newest changes in any of the namespaces or apps, of all where none is given."""
+    statement = _changes(len(namespaces), len(apps), is_over=until is not None)
+    places = {f"_namespace{i}": name for i, name in enumerate(namespaces)}
+    places |= {f"_app{i}": name for i, name in enumerate(apps)}
+    window = {"_since": since, "_until": until, "_limit": limit}
+    return [_recorded(row) for row in (await tx.execute(statement, {**places, **window})).all()]
+
+
+@lru_cache(maxsize=64)
+def _changes(namespaces: int, apps: int, *, is_over: bool) -> Select[Any]:
     c = journal.c
-    window = [c.change, c.at >= since.astimezone(UTC)]
-    if until is not None:
-        window.append(c.at < until.astimezone(UTC))
+    most = bindparam("_limit", type_=Integer)
+    window = [c.change, c.at >= bindparam("_since")]
+    if is_over:
+        window.append(c.at < bindparam("_until"))
     newest = (c.at.desc(), c.id.desc())
+    places = [c.namespace == bindparam(f"_namespace{i}") for i in range(namespaces)]
+    places += [c.app == bindparam(f"_app{i}") for i in range(apps)]
     # One search of an index for each place, cut to what can be shown: an OR would read all of them.
-    found = [
-        select(c.id).where(place, *window).order_by(*newest).limit(limit).subquery()
-        for place in (*(c.namespace == name for name in namespaces), *(c.app == name for name in apps))
-    ]
+    found = [select(c.id).where(place, *window).order_by(*newest).limit(most).subquery() for place in places]
     which = [c.id.in_(union(*(select(each.c.id) for each in found)))] if found else window
-    statement = select(journal).where(*which).order_by(*newest).limit(limit)
-    return [_recorded(row) for row in (await tx.execute(statement)).all()]
+    return select(journal).where(*which).order_by(*newest).limit(most)
 
 
 async def list_steps(tx: Transaction, operations: Collection[str]) -> list[Recorded]:

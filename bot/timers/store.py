@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import (
     Column,
+    Executable,
     Index,
     Integer,
     Table,
@@ -58,21 +59,31 @@ async def put_timer(tx: Transaction, kind: str, subject: str, due_at: datetime) 
     """Save a pending timer in place of the pending one of the same kind and subject."""
     fresh = {"due_at": due_at, "attempt": 0, "claimed_until": None}
     values = {"kind": kind, "subject": subject, "state": TimerState.PENDING.value, **fresh}
-    insert = postgresql.insert if tx.dialect == "postgresql" else sqlite.insert
-    statement = insert(timer).values(values)
-    await tx.execute(
-        statement.on_conflict_do_update(
-            index_elements=[timer.c.kind, timer.c.subject], index_where=text(_PENDING_TEXT), set_=fresh
-        )
+    await tx.execute(_PUT[tx.dialect], values)
+
+
+def _put(fresh: postgresql.Insert | sqlite.Insert) -> Executable:
+    new = fresh.excluded
+    return fresh.on_conflict_do_update(
+        index_elements=[timer.c.kind, timer.c.subject],
+        index_where=text(_PENDING_TEXT),
+        set_={"due_at": new.due_at, "attempt": new.attempt, "claimed_until": new.claimed_until},
     )
+
+
+# What every alert needs is put together once: that takes SQLAlchemy longer than running it.
+_PUT = {"postgresql": _put(postgresql.insert(timer)), "sqlite": _put(sqlite.insert(timer))}
 
 
 async def delete_pending(tx: Transaction, kind: str, subject: str) -> bool:
     """Delete the pending timer of a kind and subject; tell whether there was one."""
-    deleted = await tx.execute(
-        delete(timer).where(timer.c.kind == kind, timer.c.subject == subject, _IS_PENDING)
-    )
+    deleted = await tx.execute(_delete_pending, {"_kind": kind, "_subject": subject})
     return deleted.rowcount > 0
+
+
+_delete_pending = delete(timer).where(
+    timer.c.kind == bindparam("_kind"), timer.c.subject == bindparam("_subject"), _IS_PENDING
+)
 
 
 async def find_due_at(tx: Transaction, kind: str, subject: str) -> datetime | None:

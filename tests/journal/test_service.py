@@ -325,15 +325,15 @@ async def explained(database, journal, **wanted):
         def __init__(self, tx):
             self._tx = tx
 
-        async def execute(self, statement):
-            bound = statement.compile(
+        async def execute(self, statement, parameters=None):
+            bound = statement.params(parameters or {}).compile(
                 dialect=sqlite_dialect() if database.is_sqlite else postgres_dialect(),
                 compile_kwargs={"literal_binds": True},
             )
             explain = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
             rows = await self._tx.execute(text(f"{explain} {bound}".replace(":", "\\:")))
             plans.extend(str(row) for row in rows)
-            return await self._tx.execute(statement)
+            return await self._tx.execute(statement, parameters)
 
     async with database.reading() as tx:
         await journal.list_changes(Explaining(tx), **wanted)

@@ -80,10 +80,10 @@ class Storms:
         """Begin, continue or end storms by what waits for channels; says when to be asked again."""
         async with self._database.reading() as tx:
             known = await self._latest(tx)
-            held = await store.count_held(tx)
+            unsettled = {channel for channel, storm in known.items() if storm.settled_at is None}
+            held = await store.count_held(tx) if unsettled else {}
         self._measure(known, held)
         self._rates.update({channel: pressure.rate for channel, pressure in pressures.items()})
-        unsettled = {channel for channel, storm in known.items() if storm.settled_at is None}
         waits = [
             await self._weigh(known.get(channel), pressures.get(channel, Pressure(channel, 0, _CAUTIOUS)))
             for channel in sorted(unsettled | pressures.keys())

@@ -211,13 +211,15 @@ async def count_newcomers(tx: Transaction, storm_id: int, *, since: datetime) ->
 
 async def count_held(tx: Transaction) -> dict[int, int]:
     """Return how many incidents digests stand for, for each storm that is not settled."""
-    rows = await tx.execute(
-        select(line.c.storm, func.count().label("held"))
-        .join(storm, storm.c.id == line.c.storm)
-        .where(_is_held, storm.c.settled_at.is_(None))
-        .group_by(line.c.storm)
-    )
-    return {int(row.storm): int(row.held) for row in rows}
+    return {int(row.storm): int(row.held) for row in await tx.execute(_count_held)}
+
+
+_count_held = (
+    select(line.c.storm, func.count().label("held"))
+    .join(storm, storm.c.id == line.c.storm)
+    .where(_is_held, storm.c.settled_at.is_(None))
+    .group_by(line.c.storm)
+)
 
 
 async def sum_up(tx: Transaction, storm_id: int) -> Totals:
