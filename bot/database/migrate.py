@@ -1,6 +1,8 @@
 """Brings the schema to the version that this program was written for."""
 
+import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -10,9 +12,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from bot.core.errors import UnavailableError
 from bot.database.engine import Database
+from bot.database.postgresql import is_kept_waiting
 
 _LOCK = 7_420_418
+_WAITS_FOR_A_TABLE = timedelta(seconds=2)
+_PAUSE = timedelta(seconds=1)
+_WAIT_NO_LONGER = text("SELECT set_config('lock_timeout', :time, true)")
 
 log = structlog.get_logger(__name__)
 
@@ -23,11 +30,33 @@ async def upgrade(database: Database, revision: str = "head") -> None:
     Neither a migration nor waiting for the process that runs it is bounded by the
     limit for a statement: a large table takes as long as it takes. Tables of a
     newer program are left alone: whoever goes back to the release before must
-    be able to start it, and each migration lets that one go on.
+    be able to start it, and each migration lets that one go on. A table that
+    somebody uses for long is waited for in small bits, so that others get past.
     """
-    async with database.unhurried() as patient, patient.transaction() as tx:
+    waits = False
+    async with database.unhurried() as patient:
+        while True:
+            try:
+                await _upgrade(patient, revision)
+            except UnavailableError as error:
+                if not is_kept_waiting(error):
+                    raise
+                if not waits:
+                    log.warning("migration_waits", why="somebody reads or writes a table that it changes")
+                waits = True
+                await asyncio.sleep(_PAUSE.total_seconds())
+            else:
+                return
+
+
+async def _upgrade(database: Database, revision: str) -> None:
+    async with database.transaction() as tx:
         if not database.is_sqlite:
             await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            # Whoever waits for a table has all others wait behind him: a dump would stop every webhook.
+            await tx.execute(
+                _WAIT_NO_LONGER, {"time": f"{round(_WAITS_FOR_A_TABLE.total_seconds() * 1000)}ms"}
+            )
         found = Revisions(*await tx.run_sync(_revisions))
         if found.is_of_a_newer_program:
             log.warning("tables_are_newer", present=found.present, known=found.newest)

@@ -1,3 +1,5 @@
+import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,35 @@ async def test_up_down_and_up_again(empty):
     await upgrade(empty)
     async with empty.transaction() as tx:
         assert await tx.run_sync(differences) == []
+
+
+async def test_processes_that_start_at_once_on_an_empty_database_migrate_it_once(empty):
+    url = empty._url
+    async with Database(url) as one, Database(url) as two:
+        await asyncio.gather(upgrade(empty), upgrade(one), upgrade(two))
+        async with two.transaction() as tx:
+            assert await tx.run_sync(differences) == []
+
+
+WAITS = text("SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted")
+
+
+@pytest.mark.parametrize("database_kind", ["postgresql"])
+async def test_a_migration_that_waits_for_a_dump_holds_no_webhook_up(empty, monkeypatch):
+    monkeypatch.setattr(migrate, "_WAITS_FOR_A_TABLE", timedelta(milliseconds=100))
+    monkeypatch.setattr(migrate, "_PAUSE", timedelta(milliseconds=10))
+    await upgrade(empty, "0008")
+    async with Database(empty._url) as other:
+        async with other.transaction() as dump:
+            await dump.execute(text("LOCK TABLE delivery IN ACCESS SHARE MODE"))
+            migrating = asyncio.create_task(upgrade(empty))
+            while not (await dump.execute(WAITS)).scalar_one():
+                pass
+            async with asyncio.timeout(5), other.transaction() as tx:
+                await tx.execute(text("LOCK TABLE delivery IN ROW EXCLUSIVE MODE"))  # As an INSERT does.
+            assert not migrating.done()
+        await migrating
+    assert (await revisions(empty)).agree
 
 
 async def made_by_a_newer_program(database):
