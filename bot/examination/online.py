@@ -68,7 +68,9 @@ async def check_online(settings: Settings) -> list[Finding]:
             for one in settings.alertmanagers
             for url in one.api_urls
         ]
-        cluster = tasks.create_task(check_cluster(settings.kubernetes, session), name="check-cluster")
+        cluster = tasks.create_task(
+            check_cluster(settings.kubernetes, session, minecraft=settings.minecraft), name="check-cluster"
+        )
     return [*discord.result(), *(other.result() for other in others), *cluster.result()]
 
 

@@ -16,7 +16,9 @@ from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.rights import Asked
 from bot.demo.cluster.server import THE_MACHINE, TOKEN, ApiServer
 from bot.demo.cluster.watching import StreamingLists
+from bot.examination.cluster import minecraft_rights
 from bot.minecraft.cluster import WORKLOADS, MinecraftCluster
+from bot.minecraft.settings import MinecraftSettings
 from bot.operations.model import State
 from tests.chart.values import MINIMAL, merged
 from tests.support.argo_desk import ADA, BOB, CHANNEL, CONFIG, WEB, Desk, Stage
@@ -266,3 +268,30 @@ async def test_what_minecraft_is_given_is_enough_and_nothing_of_it_is_unused(tmp
                         await asyncio.sleep(0.01)
         assert unused() == []
         assert [(each.verb, each.resource) for each in ours(server) if each.status == 403] == []
+
+
+@pytest.mark.parametrize("write", [False, True])
+@pytest.mark.parametrize(
+    "minecraft",
+    [
+        {"discover": True},
+        {"discover": True, "namespaces": ["games"]},
+        {"discover": True, "namespaces": ["games"], "servers": SERVERS},
+        {"servers": SERVERS},
+        {},
+    ],
+)
+def test_what_the_doctor_looks_for_of_minecraft_is_what_the_chart_gives(minecraft, write):
+    given = minecraft_rules(**minecraft, write=write)
+    wanted = [
+        Asked(
+            verb=right.verb,
+            group=right.resource.group,
+            resource=right.resource.plural,
+            namespace=right.namespace,
+            name=right.name,
+        )
+        for right in minecraft_rights(MinecraftSettings.model_validate({**minecraft, "write": write}))
+    ]
+    assert [asked for asked in wanted if not any(rule.covers(asked) for rule in given)] == []
+    assert [rule for rule in single(given) if not any(rule.covers(asked) for asked in wanted)] == []

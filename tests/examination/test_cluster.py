@@ -8,6 +8,7 @@ from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.argocd_server import TOKEN, ArgoCdServer
 from bot.demo.cluster.server import ApiServer
 from bot.examination.cluster import check_cluster
+from bot.minecraft.settings import MinecraftSettings
 from bot.settings.kubernetes import KubernetesSettings
 
 
@@ -82,3 +83,25 @@ async def test_the_server_is_asked_who_we_are(check, argocd_server):
 async def test_a_server_that_does_not_serve_us_is_said(check, argocd_server, token, path, expected):
     said = await check(server={"url": argocd_server.url + path, "token": token})
     assert said[1].startswith(expected)
+
+
+async def test_what_is_missing_to_find_minecraft_servers_and_to_start_them_is_named(cluster, tmp_path):
+    settings = KubernetesSettings.model_validate({"kubeconfig": str(cluster.kubeconfig(tmp_path))})
+
+    async def ask(**minecraft):
+        async with aiohttp.ClientSession() as session:
+            found = await check_cluster(
+                settings, session, minecraft=MinecraftSettings.model_validate(minecraft)
+            )
+        return [str(finding) for finding in found]
+
+    workload = {"namespace": "games", "name": "survival"}
+    servers = [{"name": "survival", "address": "mc.example.org", "workload": workload}]
+    assert await ask() == []
+    assert await ask(discover=True) == ["ok   minecraft: its servers can be seen in the cluster"]
+    cluster.forbid(verb="patch", resource="deployments")
+    assert await ask(servers=servers) == ["ok   minecraft: its servers can be seen in the cluster"]
+    (said,) = await ask(servers=servers, write=True)
+    assert said.startswith("FAIL minecraft: the bot may not patch deployments.apps survival in games; grant")
+    (said,) = await ask(discover=True, namespaces=["games"], write=True)
+    assert said.startswith("FAIL minecraft: the bot may not patch deployments.apps in games; grant")
