@@ -139,14 +139,14 @@ async def test_places_are_completed_from_open_incidents(town):
 async def test_the_card_of_an_open_incident_says_what_changes_while_people_look(town):
     await record(town, SYNC)
     await town.world.receive(a_body(an_entry(namespace="shop", since=town.world.clock.now().isoformat())))
-    assert "**Changed here in the last hour before it began**" in words_of(town.alerts.last_message)
+    assert "**Changed here in the hour before**" in words_of(town.alerts.last_message)
     assert "Argo CD synced **shop** `4f1c2ab` → `9be01d7`" in words_of(town.alerts.last_message)
     posted = town.alerts.last_message.id
     await town.world.pass_time(timedelta(minutes=1))
     await record(town, replace(SYNC, target="app:argocd/other"))
     shown = words_of(town.alerts.last_message)
     assert town.alerts.last_message.id == posted
-    assert "before it began, and since**" in shown
+    assert "hour before, and since**" in shown
     assert shown.index("**other**") < shown.index("**shop**")
 
 

@@ -23,7 +23,7 @@ def changed_lines(
         return
     since = ", and since" if any(change.at > began for change, _ in shown) else ""
     length = "hour" if window == _AN_HOUR else spoken_duration(window)
-    yield f"**Changed here in the last {length} before it began{since}**"
+    yield f"**Changed here in the {length} before{since}**"
     yield from (change_line(change, url=url) for change, url in shown)
     if more or not is_all:
         count = f"{more} more" if is_all else "more"

@@ -29,9 +29,9 @@ def test_nothing_is_said_where_nothing_changed():
 
 
 def test_the_heading_says_which_time_is_meant():
-    assert lines(-5)[0] == "**Changed here in the last hour before it began**"
-    assert lines(5, -5)[0] == "**Changed here in the last hour before it began, and since**"
-    assert lines(-5, window=2 * HOUR)[0] == "**Changed here in the last 2 h before it began**"
+    assert lines(-5)[0] == "**Changed here in the hour before**"
+    assert lines(5, -5)[0] == "**Changed here in the hour before, and since**"
+    assert lines(-5, window=2 * HOUR)[0] == "**Changed here in the 2 h before**"
 
 
 def test_a_change_says_when_who_what_and_where_its_card_is():

@@ -52,7 +52,7 @@ async def test_a_card_without_changes_says_nothing(rooms):
 async def test_what_changed_since_it_began_is_told_newest_first(rooms):
     await record(rooms, a_sync(), a_journal_entry("secrets:rotate", by=ADA, namespace="shop", change=True))
     heading, newest, oldest = await shown(rooms)
-    assert heading == "**Changed here in the last hour before it began, and since**"
+    assert heading == "**Changed here in the hour before, and since**"
     assert "rotated" in newest
     assert "synced **shop**" in oldest
 
@@ -65,7 +65,7 @@ async def test_what_changed_shortly_before_is_told_and_what_changed_long_before_
     since = rooms.clock.now().isoformat()
     await rooms.receive(a_body(an_entry(namespace="shop", since=since)))
     heading, *lines = await shown(rooms)
-    assert heading.endswith("before it began**")
+    assert heading.endswith("hour before**")
     assert ["lately" in line for line in lines] == [True]
 
 

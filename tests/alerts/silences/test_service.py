@@ -381,7 +381,7 @@ async def test_a_silence_that_cannot_be_ended_goes_on(world, peer):
 
 async def test_a_source_that_is_not_configured_is_said(world):
     world.urls = {}
-    with pytest.raises(NotFoundError, match="not among the configured alertmanagers"):
+    with pytest.raises(NotFoundError, match="does not name"):
         await world.silences.propose(ONE, by=ADA)
 
 
