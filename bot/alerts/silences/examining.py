@@ -132,8 +132,8 @@ class Examiner:
             )
         if cluster is None:
             raise NotFoundError(
-                f"It came from {source}, which `alertmanagers` in the configuration does not name: it cannot be "
-                "silenced from here. Acknowledge it: that ends reminders and escalation."
+                f"It came from {source}, which `alertmanagers` in the configuration does not name: it cannot "
+                "be silenced from here. Acknowledge it: that ends reminders and escalation."
             )
         return cluster
 
