@@ -10,6 +10,7 @@ from difflib import get_close_matches
 
 from bot.cli.registry import COMMANDS, Command
 from bot.core.errors import InvalidError, MachineError
+from bot.core.garbage import uncollected
 
 FINE = 0
 FAILED = 1
@@ -39,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(command: Command, arguments: list[str]) -> int:
-    module = command.load()
+    with uncollected():
+        module = command.load()
     parser = ArgumentParser(prog=f"machine {command.name}", description=command.help, allow_abbrev=False)
     module.add_arguments(parser)
     return module.run(parser.parse_args(arguments))

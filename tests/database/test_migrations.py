@@ -1,4 +1,6 @@
 import asyncio
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy import inspect, text
 import bot.app  # every room's tables
 from bot.database import migrate
 from bot.database.engine import Database
-from bot.database.migrate import downgrade, revisions, upgrade
+from bot.database.migrate import downgrade, known_revisions, revisions, upgrade
 from bot.database.schema import metadata
 from tests.support.postgres import create_database, drop_database
 
@@ -56,6 +58,35 @@ async def test_up_down_and_up_again(empty):
     await upgrade(empty)
     async with empty.transaction() as tx:
         assert await tx.run_sync(differences) == []
+
+
+_A_START = """
+import asyncio, sys
+import bot.app
+from bot.database.engine import Database
+from bot.database.migrate import upgrade
+
+async def start():
+    async with Database(sys.argv[1]) as database:
+        await upgrade(database)
+    print("alembic" in sys.modules)
+
+asyncio.run(start())
+"""
+
+
+async def test_a_start_with_nothing_to_migrate_does_without_alembic(tmp_path):
+    url = f"sqlite+aiosqlite:///{tmp_path}/new.db"
+    async with Database(url) as database:
+        await upgrade(database)
+    command = [sys.executable, "-c", _A_START, url]
+    start = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    assert start.stdout == "False\n"
+
+
+def test_the_files_of_the_migrations_are_named_by_their_revisions():
+    scripts = ScriptDirectory(str(Path(migrate.__file__).parent / "migrations"))
+    assert known_revisions() == [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 async def test_processes_that_start_at_once_on_an_empty_database_migrate_it_once(empty):
