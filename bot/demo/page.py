@@ -26,6 +26,8 @@ def make_lively(preview: simcord.Preview, turn: asyncio.Lock) -> None:
 
     async def act_in_turn(context_id: str | None, body: Mapping[str, Any]) -> dict[str, Any]:
         async with turn:
+            # What happens now is told to the page on which it was asked for.
+            preview.env._preview = preview  # noqa: SLF001
             page = preview._pages.get(context_id or "")  # noqa: SLF001
             if page is not None and isinstance(body, dict):
                 body = {**body, "published_revision": page.revision}
@@ -39,6 +41,16 @@ def make_lively(preview: simcord.Preview, turn: asyncio.Lock) -> None:
 
     preview._action = act_in_turn  # type: ignore[method-assign]  # noqa: SLF001
     preview._publish = publish_ages  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def make_room(env: simcord.Env) -> None:
+    """Have the environment take one more page: it knows of one at a time."""
+    env._preview = None  # noqa: SLF001
+
+
+def is_looked_at(preview: simcord.Preview) -> bool:
+    """Tell whether a browser shows the page; SimCord's own look at it counts as a page too."""
+    return len(preview._pages) > 1  # noqa: SLF001
 
 
 def take_refusals_for_answers(env: simcord.Env) -> None:

@@ -8,6 +8,7 @@ from bot.demo.configuration import HOST
 
 USUAL_WEBHOOK_PORT = 8080
 USUAL_PAGE_PORT = 8765
+USUAL_GAMES_PORT = 8766
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Ports:
 
     webhook: int
     page: int
+    games: int
+    """Of the page of the channel of Minecraft."""
 
 
 def choose_ports(*, webhook: int | None, page: int | None) -> Ports:
@@ -25,7 +28,9 @@ def choose_ports(*, webhook: int | None, page: int | None) -> Ports:
         UnavailableError: Another program listens where was asked for.
     """
     return Ports(
-        _choose(webhook, USUAL_WEBHOOK_PORT, "--port"), _choose(page, USUAL_PAGE_PORT, "--page-port")
+        _choose(webhook, USUAL_WEBHOOK_PORT, "--port"),
+        _choose(page, USUAL_PAGE_PORT, "--page-port"),
+        _any() if page == 0 else _choose(None, USUAL_GAMES_PORT, ""),
     )
 
 

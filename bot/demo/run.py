@@ -27,7 +27,8 @@ from bot.demo.cluster import argocd_server
 from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.argocd_server import ArgoCdServer
 from bot.demo.cluster.server import ApiServer
-from bot.demo.configuration import HOST, TOKEN, Simulated, write_configuration
+from bot.demo.configuration import HOST, TOKEN, Simulated, SimulatedCluster, write_configuration
+from bot.demo.minecraft.games import simulated_games
 from bot.demo.page import take_refusals_for_answers
 from bot.demo.ports import Ports
 from bot.demo.stage import Stage
@@ -63,7 +64,10 @@ async def _run(ports: Ports, folder: Path) -> None:
         await stage.follow_clock()
         world = build_world(stage.env)
         cluster = await stack.enter_async_context(_simulated_cluster(clock, folder))
-        file = write_configuration(folder, ports.webhook, world, cluster.address)
+        games = await stack.enter_async_context(simulated_games(cluster.server))
+        file = write_configuration(
+            folder, ports.webhook, world, Simulated(cluster.address, games.survival_address)
+        )
         online = asyncio.Event()
         app = App(
             load_settings(file, {}),
@@ -78,7 +82,9 @@ async def _run(ports: Ports, folder: Path) -> None:
         async with running([_begin(session, online, morning)]) as beginning:
             await first_of(beginning, stop.wait())
         if not stop.is_set():
-            await _show(stage, world, [morning.tell_what_is(), cluster.work()], ports, stop)
+            url = load_settings(file, {}).settings.database.url.get_secret_value()
+            playing = games.play(stage, world, clock, url)
+            await _show(stage, world, [morning.tell_what_is(), cluster.work(), playing], ports, stop)
 
 
 @asynccontextmanager
@@ -94,9 +100,10 @@ async def _simulated_discord() -> AsyncIterator[simcord.Env]:
 class _Cluster:
     """The made-up cluster."""
 
+    server: ApiServer
     controller: ArgoController
     applications: Applications
-    address: Simulated
+    address: SimulatedCluster
 
     async def work(self) -> None:
         """Have Argo CD work there at its own pace."""
@@ -112,8 +119,8 @@ async def _simulated_cluster(clock: Clock, folder: Path) -> AsyncIterator[_Clust
         applications = Applications(server, controller, its_clock)
         applications.tell_what_was()
         async with ArgoCdServer(server, controller) as argocd:
-            address = Simulated(server.kubeconfig(folder), argocd.url, argocd_server.TOKEN)
-            yield _Cluster(controller, applications, address)
+            address = SimulatedCluster(server.kubeconfig(folder), argocd.url, argocd_server.TOKEN)
+            yield _Cluster(server, controller, applications, address)
 
 
 @asynccontextmanager
@@ -147,8 +154,11 @@ async def _show(
     """Serve the page and tell the story, until there is a reason to end."""
     zone, viewers = own_time_zone(), (world.alex, world.sam, world.robin)
     try:
-        async with stage.page(world.channel, *viewers, port=ports.page, timezone=zone) as page:
-            print(welcome(page.url, f"http://{HOST}:{ports.webhook}"), flush=True)
+        async with (
+            stage.page(world.channel, *viewers, port=ports.page, timezone=zone) as page,
+            stage.page(world.games, *viewers, port=ports.games, timezone=zone) as games,
+        ):
+            print(welcome(page.url, games.url, f"http://{HOST}:{ports.webhook}"), flush=True)
             async with running([stage.run(), *story]) as playing:
                 await first_of(stop.wait(), page.wait_closed(), playing)
     except SetupError as error:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import simcord
 
 from bot.core.clock import Clock
-from bot.demo.page import make_lively
+from bot.demo.page import is_looked_at, make_lively, make_room
 
 _EVERY_SECONDS = 0.25
 _BETWEEN_PUBLICATIONS_SECONDS = 0.6
@@ -31,7 +31,7 @@ class Stage:
         self.turn = asyncio.Lock()
         """Held by whoever acts."""
         self._clock = clock
-        self._preview: simcord.Preview | None = None
+        self._previews: list[simcord.Preview] = []
         self._published_at = 0.0
         self._published = 0
 
@@ -44,14 +44,20 @@ class Stage:
         timezone: str,
     ) -> AsyncIterator[simcord.Preview]:
         """Serve the page of a channel; raises `SetupError` if it cannot."""
+        make_room(self.env)
         preview = self.env.preview(channel, viewers=viewers, layout="channel", port=port, timezone=timezone)
         make_lively(preview, self.turn)
         async with preview:
-            self._preview = preview
+            self._previews.append(preview)
             try:
                 yield preview
             finally:
-                self._preview = None
+                self._previews.remove(preview)
+
+    async def until_looked_at(self) -> None:
+        """Return once a browser shows a page."""
+        while not any(map(is_looked_at, self._previews)):  # noqa: ASYNC110 (SimCord tells nobody)
+            await asyncio.sleep(_EVERY_SECONDS)
 
     def find_message(self, channel: simcord.ChannelHandle, *said: str) -> str | None:
         """Return the components of the newest public message that has these texts in it, as JSON."""
@@ -85,8 +91,9 @@ class Stage:
     async def _publish(self) -> None:
         happened, now = len(self.env.backend.transcript), time.monotonic()
         pause = _BETWEEN_PUBLICATIONS_SECONDS if happened != self._published else _WITHOUT_NEWS_SECONDS
-        if self._preview is None or now - self._published_at < pause:
+        if now - self._published_at < pause:
             return
         self._published, self._published_at = happened, now
-        with suppress(simcord.SetupError):  # The page was closed meanwhile.
-            await self._preview.refresh()
+        for preview in filter(is_looked_at, self._previews):
+            with suppress(simcord.SetupError):  # The page was closed meanwhile.
+                await preview.refresh()

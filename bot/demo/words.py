@@ -19,12 +19,13 @@ _ALERT = json.dumps(
 )
 
 
-def welcome(page: str, webhook: str) -> str:
+def welcome(page: str, games: str, webhook: str) -> str:
     """Return what to open and what to try."""
     return f"""
 The Machine runs, in a made-up Discord on this computer. Its morning begins now.
 
   Open   {page}
+  and    {games}   (#minecraft)
 
   Try there
     - press Acknowledge on a card, then Details
@@ -32,6 +33,7 @@ The Machine runs, in a made-up Discord on this computer. Its morning begins now.
     - the same for checkout, which crashes since its last deployment: somebody else must approve, so
       choose Sam under "Viewing as"; once it is deployed its alert is resolved
     - type /argocd tree for platform, /argocd diff for checkout, /machine changes, /alerts list
+    - in #minecraft press Start creative…, Confirm, and watch; type /minecraft history for survival
     - under "Viewing as" choose Robin, whom no grant allows anything, and press again
 
   Post an alert of your own; each time adds a pod to its card:

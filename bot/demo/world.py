@@ -1,4 +1,4 @@
-"""The simulated server: a channel, and people who may do everything or nothing."""
+"""The simulated server: its channels, and people who may do everything or nothing."""
 
 import os
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ class World:
 
     guild: simcord.GuildHandle
     channel: simcord.ChannelHandle
+    games: simcord.ChannelHandle
     operators: simcord.RoleHandle
     oncall: simcord.RoleHandle
     alex: simcord.MemberActor
@@ -36,6 +37,7 @@ def build_world(env: simcord.Env) -> World:
     return World(
         guild,
         guild.create_text_channel("alerts", topic="What needs somebody"),
+        guild.create_text_channel("minecraft", topic="Who plays where"),
         operators,
         oncall,
         alex=join("Alex", operators),

@@ -30,6 +30,14 @@ def draw(folder: Path) -> None:
         _draw(card, folder / "sync.png")
         _ask(phone, "checkout")
         _draw(saying(phone, "Sync checkout?"), folder / "approval.png")
+        games = open_page(browser, running.games_url, width=600, height=1400, scale=1.5)
+        board = saying(games, "Minecraft")
+        expect(board).to_contain_text("creative  offline")
+        _draw(board, folder / "minecraft-board.png")
+        run_command(games, "/minecraft history", server="survival")
+        past = answered(games, "the last 24 hours").locator(".component-container")
+        expect(past.get_by_role("img", name="Players on survival")).to_be_visible()
+        _draw(past, folder / "minecraft-history.png")
 
 
 def _ask(page: Page, app: str) -> None:

@@ -19,7 +19,16 @@ class Demo:
 
     @property
     def page_url(self) -> str:
-        return re.search(r"http://127\.0\.0\.1:\d+/#\S+", "".join(self.said))[0]
+        return self._pages[0]
+
+    @property
+    def games_url(self) -> str:
+        """The page of #minecraft."""
+        return self._pages[1]
+
+    @property
+    def _pages(self) -> list[str]:
+        return re.findall(r"http://127\.0\.0\.1:\d+/#\S+", "".join(self.said))
 
     @property
     def curl(self) -> str:
