@@ -26,6 +26,8 @@ RUN find /opt/machine/lib -type d -name tests -prune -exec rm -rf {} + \
     && find /opt/machine/lib -regex '.*/kubernetes/\(aio/\)?client/\(api\|models\)/.*' ! -name __init__.py -delete \
     && find /opt/machine/bin -type f ! -name machine -delete \
     && rm -rf /opt/machine/.gitignore /opt/machine/.lock /opt/machine/CACHEDIR.TAG /opt/machine/include
+# What uv notes of the time of the sources would make each build another image.
+RUN cd /opt/machine/lib/python3*/site-packages/the_machine-*.dist-info && rm uv_cache.json && sed -i '/uv_cache\.json/d' RECORD
 # A read-only root never gets bytecode. Unchecked: builders round the times of files, and bytecode that compares them is stale.
 RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash /opt/machine/lib
 

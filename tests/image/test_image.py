@@ -220,6 +220,7 @@ def test_only_what_runs_is_installed(image):
     assert {"bot", "cogs", "discord"} <= libraries
     assert not libraries & {"simcord", "PIL", "matplotlib", "pytest", "tests", "uv", "pip", "setuptools"}
     assert not list(image.rglob("tests"))
+    assert not list(image.rglob("uv_cache.json")), "it tells when the sources were copied"
     assert list(image.glob("lib/python*/site-packages/bot/database/migrations/script.py.mako"))
 
 
