@@ -4,7 +4,7 @@ import asyncio
 import math
 import socket
 import time
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import Engine, ExceptionContext, event
@@ -21,6 +21,7 @@ _FROZEN_AFTER_SECONDS = 5
 """A process that does nothing in a transaction lets go of its locks, so that another can lead."""
 _UNHEARD_AFTER_SECONDS = 6
 """How long a machine may leave unanswered what was sent to it, before it counts as gone."""
+_GOODBYE_WITHIN_SECONDS = 0.5
 _IDLE_SINCE = "idle_since"
 _PING_AFTER_SECONDS = 1.0
 _PING_WITHIN_SECONDS = 2.0
@@ -108,7 +109,7 @@ async def _connect(session: str, **arguments: Any) -> Any:
     import asyncpg  # noqa: PLC0415 (SQLite does without it)
 
     try:
-        driver = await asyncpg.connect(**arguments)
+        driver = await asyncpg.connect(**arguments, connection_class=_brisk_connection())
     except asyncpg.TargetServerAttributeNotMatched as error:
         raise ConnectionRefusedError("the server is a standby") from error
     try:
@@ -118,6 +119,20 @@ async def _connect(session: str, **arguments: Any) -> Any:
         driver.terminate()
         raise
     return driver
+
+
+@cache
+def _brisk_connection() -> type[Any]:
+    import asyncpg  # noqa: PLC0415 (SQLite does without it)
+
+    class BriskConnection(asyncpg.Connection):  # type: ignore[misc]  # It has no types.
+        """Waits for no long goodbye: a leader whose statement is cancelled must have stopped in time."""
+
+        async def close(self, *, timeout: float | None = None) -> None:
+            within = min(timeout or math.inf, _GOODBYE_WITHIN_SECONDS)
+            await super().close(timeout=within)
+
+    return BriskConnection
 
 
 def _watch_over(driver: Any) -> None:

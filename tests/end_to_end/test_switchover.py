@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer, create_database, find_programs
 from tests.support.replicas import all_are_shown, body_of, name_of, storm, two_replicas
-from tests.support.running import a_town, post
+from tests.support.running import a_town, post, send
 from tests.support.switchboard import Switchboard
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
@@ -79,11 +79,16 @@ async def test_a_switchover_in_a_storm_loses_nothing(town, servers, tmp_path):
             # Those connections stand: nobody cuts what leads to the former primary.
             service.turn_to(new.port)
             turned = time.monotonic()
+            for replica in replicas:
+                await send(replica.port, body_of(0))
+            accepted = time.monotonic()
             await town.server.wait_for(lambda: len(town.cards()) > before, 30)
             shown = time.monotonic()
             print(
-                f"no primary for {turned - began:.1f} s; first message {shown - turned:.1f} s after the switch"
+                f"no primary for {turned - began:.1f} s; accepted {accepted - turned:.1f} s after the switch"
             )
+            print(f"switchover: the first message came {shown - turned:.1f} s after the switch")
+            assert accepted - turned <= 5
             assert shown - turned <= 15
             await sending
             await all_are_shown(town, range(40), url)
