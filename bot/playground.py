@@ -35,6 +35,11 @@ from bot.minecraft.thinning import Thinning
 from bot.minecraft.whitelists import ANSWERED, ASKED, AnswerCards, RequestCards, Whitelists
 from bot.operations.service import Operations
 
+_UNASKED = (
+    "Several servers stand behind its Service, so it can only be asked at its pod: name its namespace in "
+    "`minecraft.namespaces`."
+)
+
 
 class Playground:
     """The servers that are watched, as long as this process leads."""
@@ -202,7 +207,12 @@ class Playground:
             is_wanted=workload is not None and not workload.is_stopped,
             is_coming=workload is not None and workload.ready < workload.wanted,
             pods=_pod_words(found.pods) if found is not None else (),
+            hint=self._hint(found),
         )
+
+    def _hint(self, found: Found | None) -> str:
+        watches_pods = self._cluster is None or self._cluster.watches_pods
+        return _UNASKED if found is not None and found.is_one_of_several and not watches_pods else ""
 
     def _places(self) -> Places:
         return compile_places(self._settings(), self._channels())

@@ -54,6 +54,11 @@ class MinecraftCluster:
         return tuple(loop for watched in self._watched() for loop in watched.loops)
 
     @property
+    def watches_pods(self) -> bool:
+        """Whether it is known where each pod is."""
+        return self._pods is not None
+
+    @property
     def health(self) -> WatchHealth:
         """How well Services are seen."""
         return self.services.health

@@ -105,6 +105,8 @@ class Found:
     server: Server
     workload: Workload | None = None
     pods: tuple[Pod, ...] = ()
+    is_one_of_several: bool = False
+    """Whether others stand behind the same Service, so that it can only be asked at its pod."""
 
 
 def read_service(raw: Mapping[str, Any]) -> Service | None:
@@ -275,7 +277,7 @@ def _behind(service: Service, workloads: Sequence[Workload], pods: Sequence[Pod]
             # A name that nothing has: nobody answers for a server that has no pod.
             address=Address(address or f"{workload.name}.invalid", service.target_port),
         )
-        yield Found(server=server, workload=workload, pods=own)
+        yield Found(server=server, workload=workload, pods=own, is_one_of_several=True)
 
 
 def _pods_of(service: Service, workload: Workload | None, pods: Sequence[Pod]) -> tuple[Pod, ...]:

@@ -379,6 +379,8 @@ class View:
     """Whether it is to run, and what runs it is not ready yet."""
     pods: tuple[str, ...] = ()
     """Plain: how each of several pods behind the address is."""
+    hint: str = ""
+    """A sentence of ours: why it cannot be asked as things are configured."""
 
     @property
     def is_up(self) -> bool:

@@ -43,6 +43,13 @@ class RconSettings(Section):
     """The password of RCON."""
 
 
+class ConsoleSettings(RconSettings):
+    """The console of a server that is found in the cluster."""
+
+    name: ServerName
+    """What the server is called here."""
+
+
 class WorkloadSettings(Section):
     """What runs a server in Kubernetes."""
 
@@ -92,10 +99,13 @@ class MinecraftSettings(Section):
 
     servers: tuple[ServerSettings, ...] = ()
     """The servers."""
+    consoles: tuple[ConsoleSettings, ...] = ()
+    """Consoles of servers that are found in the cluster."""
     discover: Annotated[bool, NeedsRestart()] = False
     """Whether servers are also found among the Services of the cluster; needs the section `kubernetes`."""
     namespaces: Annotated[tuple[Namespace, ...], NeedsRestart()] = ()
-    """Where Services are looked at. Empty: in the whole cluster, but then without their pods."""
+    """Where Services are looked at. Empty: in the whole cluster, but then pods are not watched: of several
+    servers behind one Service none can be asked, and nothing is said of their pods."""
     write: bool = False
     """Whether people may start and stop servers that run in Kubernetes."""
     boards: tuple[str, ...] | None = None
@@ -135,12 +145,12 @@ def compile_servers(settings: MinecraftSettings) -> tuple[Server, ...]:
 
 def compile_console(settings: MinecraftSettings, server: str) -> RconTarget | None:
     """Return where the console of a server is; None: it has none that we know of."""
-    for each in settings.servers:
-        if each.name == server and each.rcon is not None:
-            address = parse_address(each.rcon.address)
-            password = each.rcon.password.get_secret_value()
-            return RconTarget(address.host, address.port or DEFAULT_PORT, password)
-    return None
+    consoles: dict[str, RconSettings | None] = {each.name: each for each in settings.consoles}
+    consoles.update((each.name, each.rcon) for each in settings.servers)
+    if (console := consoles.get(server)) is None:
+        return None
+    address, password = parse_address(console.address), console.password.get_secret_value()
+    return RconTarget(address.host, address.port or DEFAULT_PORT, password)
 
 
 def compile_down(settings: MinecraftSettings) -> DownRules | None:

@@ -43,6 +43,10 @@
 {{- $ports = append $ports (dict "port" (int $port) "protocol" "TCP") -}}
 {{- end -}}
 {{- end -}}
+{{- range .consoles -}}
+{{- $port := default "25575" (regexFind ":[0-9]+$" .address | trimPrefix ":") -}}
+{{- $ports = append $ports (dict "port" (int $port) "protocol" "TCP") -}}
+{{- end -}}
 {{- end -}}
 {{- $ports | uniq | toJson -}}
 {{- end -}}

@@ -10,6 +10,7 @@ from bot.core.tasks import running
 from bot.database.engine import Database
 from bot.demo.cluster.server import ApiServer
 from bot.minecraft.discovery import INSTANCE, OPERATION, PING, TRACKING
+from bot.minecraft.settings import ConsoleSettings
 from tests.support.alerting import open_rooms
 from tests.support.chart_rights import within_the_charts_rights
 from tests.support.kube import a_client
@@ -69,8 +70,8 @@ async def stack():
         yield opened
 
 
-async def a_world(stage, database, folder, stack):
-    settings = {"discover": True, "write": True, "namespaces": ("games",)}
+async def a_world(stage, database, folder, stack, namespaces=("games",)):
+    settings = {"discover": True, "write": True, "namespaces": namespaces}
     kube = await stack.enter_async_context(a_client(stage.server, folder))
     world = World(await open_rooms(database), kube, **settings)
     await stack.enter_async_context(world.playground)
@@ -394,3 +395,38 @@ async def test_servers_come_and_go_with_their_services(town, stage):
     await until(lambda: len(town.world.playground._servers()) == 1)
     await town.world.look()
     assert "**creative**" not in words_of(town.board)
+
+
+@pytest.fixture
+async def everywhere(stage, town, tmp_path, stack):
+    """The bot looks in the whole cluster, where it does not watch pods."""
+    old = town.world
+    await old.bot.close()
+    new = await a_world(stage, old.rooms.database, tmp_path, stack, namespaces=())
+    town.move_in(new)
+    await town.env.restart_bot(new.bot)
+    return town
+
+
+async def test_where_pods_are_not_watched_it_is_said_what_to_configure(everywhere, stage):
+    town = everywhere
+    stage.server.put("Deployment", a_workload("creative"))
+    await until(lambda: len(town.world.playground._servers()) == 2)
+    await town.world.look()
+    shown = await town.alice.slash(town.general, "minecraft status", server="creative")
+    assert "name its namespace in `minecraft.namespaces`" in words_of(shown.response)
+    assert "name its namespace in `minecraft.namespaces`" in words_of(town.board)
+
+
+async def test_a_server_that_was_found_has_the_console_that_is_configured_for_it(playing, stage):
+    town = playing
+    rcon = RconServer()
+    await rcon.open()
+    town.stack.push_async_callback(rcon.close)
+    rcon.players = ["alice", "bob"]
+    console = {"name": "survival", "address": f"127.0.0.1:{rcon.port}", "password": rcon.password}
+    consoles = (ConsoleSettings.model_validate(console),)
+    town.world.settings = town.world.settings.model_copy(update={"consoles": consoles})
+    shown = await town.alice.slash(town.general, "minecraft players", server="survival")
+    assert "alice, bob" in words_of(shown.response)
+    assert rcon.commands == ["list"]

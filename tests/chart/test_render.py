@@ -406,6 +406,8 @@ def test_a_policy_lets_minecraft_servers_be_asked_wherever_they_are():
         (25565, "TCP"), (25570, "TCP"), (25575, "TCP"), (19132, "UDP"), (25571, "TCP"),
     }  # fmt: skip
     assert opened(discover=True) == {(25565, "TCP"), (19132, "UDP")}
+    consoles = [{"name": "e", "address": "10.0.0.8:25580", "password_file": "/p"}]
+    assert opened(consoles=consoles) == {(25580, "TCP")}
     assert opened() == set()
 
 

@@ -30,6 +30,9 @@ def draw(folder: Path) -> None:
         _draw(card, folder / "sync.png")
         _ask(phone, "checkout")
         _draw(saying(phone, "Sync checkout?"), folder / "approval.png")
+        # A page that nobody would see is drawn seldom, and one that is drawn takes time from the others.
+        phone.close()
+        screen.close()
         games = open_page(browser, running.games_url, width=600, height=1400, scale=1.5)
         board = saying(games, "Minecraft")
         expect(board).to_contain_text("creative  offline")

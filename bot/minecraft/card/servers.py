@@ -202,6 +202,8 @@ def _why(view: View) -> str:
     standing = view.standing
     if standing is None or standing.stop is not None:
         return ""
+    if view.hint:
+        return view.hint
     if view.is_coming:
         return escape(", ".join(view.pods)) or "Its pod is not ready yet."
     return escape(standing.trouble.sentence) if standing.trouble else ""
