@@ -38,3 +38,22 @@ async def test_who_joins_a_real_server_is_seen_on_it(pinger, version):
             assert isinstance(joined, Answer)
             assert (joined.online, joined.names) == (1, ("Herobrine",))
     assert await pinger.ping(server, within=WITHIN) is Trouble.REFUSED
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(90)
+async def test_who_joins_a_whole_server_with_a_world_is_counted_on_it(pinger):
+    async with program("squid.js", "1.21.4") as running:
+        server = Server(name="squid", address=Address("127.0.0.1", await running.told("port")))
+        empty = await pinger.ping(server, within=WITHIN)
+        assert isinstance(empty, Answer)
+        assert (empty.online, empty.most) == (0, 20)
+        assert "".join(span.text for span in empty.motd) == "A real world"
+
+        async with program("client.js", server.port, "Herobrine", "1.21.4") as client:
+            assert await client.told("playing") == "Herobrine"
+            joined = await pinger.ping(server, within=WITHIN)
+            assert isinstance(joined, Answer)
+            # It counts those who are on, and names none of them.
+            assert (joined.online, joined.names, joined.is_partial) == (1, (), True)
+    assert await pinger.ping(server, within=WITHIN) is Trouble.REFUSED

@@ -1,7 +1,7 @@
 """Real servers and clients from npm, where Node.js and the package are there; never missing in CI.
 
 `MACHINE_TEST_NODE_MODULES` names a folder with `node_modules` in it, made by
-`npm install --prefix FOLDER --ignore-scripts minecraft-protocol@1.68.0`.
+`npm install --prefix FOLDER --ignore-scripts minecraft-protocol@1.68.0 flying-squid@1.12.0`.
 """
 
 import asyncio
@@ -17,15 +17,16 @@ import pytest
 
 FOLDER = "MACHINE_TEST_NODE_MODULES"
 USUAL = Path.home() / ".cache" / "the-machine" / "node"
+_PACKAGES = ("minecraft-protocol", "flying-squid")
 _SCRIPTS = Path(__file__).parent / "node"
 
 
 def find_modules() -> Path:
     """Return the folder with the packages; skips the test where they are not, but in CI."""
     modules = Path(os.environ.get(FOLDER) or USUAL) / "node_modules"
-    if shutil.which("node") and (modules / "minecraft-protocol").is_dir():
+    if shutil.which("node") and all((modules / name).is_dir() for name in _PACKAGES):
         return modules
-    missing = f"Node.js or minecraft-protocol is not installed ({FOLDER})"
+    missing = f"Node.js, {' or '.join(_PACKAGES)} is not installed ({FOLDER})"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
