@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 from bot.argocd.fields import flag, items, mapping, number, text, texts
@@ -24,17 +25,29 @@ class Asked:
     key: ObjectKey
     revisions: tuple[str, ...] = ()
     """One per source; none: what the sources follow."""
+    shown: tuple[str, ...] = ()
+    """What the sources came to when it was shown, one per source: it goes there, even if they move on."""
+    deployed: tuple[str, ...] = ()
+    """What ran when it was shown."""
     prune: bool = False
     dry_run: bool = False
     selected: tuple[ResourceKey, ...] = ()
     history_id: int | None = None
     """Only of a rollback: what to deploy again."""
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return where it goes, one revision per source, as far as that is known."""
+        both = zip_longest(self.revisions, self.shown, fillvalue="")
+        return tuple(typed or shown for typed, shown in both)
+
     def to_json(self) -> Mapping[str, Any]:
         """Return what a plan keeps."""
         return {
             "app": list(self.key),
             "revisions": list(self.revisions),
+            "shown": list(self.shown),
+            "deployed": list(self.deployed),
             "prune": self.prune,
             "dry_run": self.dry_run,
             "selected": [list(each) for each in self.selected],
@@ -78,6 +91,8 @@ def read_asked(request: Mapping[str, Any]) -> Asked:
     return Asked(
         key=_key(request.get("app")),
         revisions=texts(request.get("revisions")),
+        shown=texts(request.get("shown")),
+        deployed=texts(request.get("deployed")),
         prune=flag(request.get("prune")),
         dry_run=flag(request.get("dry_run")),
         selected=tuple(

@@ -1,16 +1,17 @@
 """Turns what people ask into operations that they confirm: everything is checked before anything is shown."""
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from typing import Final
 
 from bot.argocd.asked import Asked, AskedEnd, AskedTree
-from bot.argocd.cluster import ArgoCluster
+from bot.argocd.cluster import ArgoCluster, Fresh
 from bot.argocd.detail import ApplicationDetail
 from bot.argocd.door import Door
 from bot.argocd.guard import Guard, rollback_by_hand, sync_by_hand, terminate_by_hand
 from bot.argocd.links import Links
 from bot.argocd.model import Application, ResourceKey, access_targets
-from bot.argocd.permits import Permits, more_about
+from bot.argocd.permits import Knowledge, Permits, more_about
 from bot.argocd.plans import (
     ROLLBACK_ACTION,
     SYNC_ACTION,
@@ -21,8 +22,15 @@ from bot.argocd.plans import (
     plan_tree,
     subject_of,
 )
-from bot.argocd.preconditions import Refusal, discard_refusal, find_entry, read_revisions, terminate_refusal
+from bot.argocd.preconditions import (
+    Refusal,
+    discard_refusal,
+    find_entry,
+    read_revisions,
+    terminate_refusal,
+)
 from bot.argocd.reading import APPLICATION
+from bot.argocd.refreshing import Refresher
 from bot.argocd.server import ArgoServer
 from bot.argocd.tree import Family
 from bot.argocd.views import Branch
@@ -38,6 +46,8 @@ _MOST_DIGITS: Final = 18
 _KIND_AND_NAME: Final = 2
 _WITH_GROUP: Final = 3
 _WHOLE: Final = 4
+_COMPARES_WITHIN: Final = timedelta(seconds=10)
+"""So long somebody waits for a preview at most."""
 
 
 class Asking:
@@ -53,6 +63,7 @@ class Asking:
         permits: Permits,
         operations: Operations,
         links: Links,
+        refresher: Refresher,
     ) -> None:
         """Take the adapters, what is refused, and who keeps what was asked."""
         self._argo = argo
@@ -62,6 +73,7 @@ class Asking:
         self._permits = permits
         self._operations = operations
         self._links = links
+        self._refresher = refresher
 
     async def sync(
         self,
@@ -76,22 +88,27 @@ class Asking:
     ) -> Operation:
         """Propose the sync of an Application."""
         fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
-        detail, application = fresh.detail, fresh.detail.application
-        needed = await self._guarded(application, by, SYNC_ACTION, instead=sync_by_hand(application.key))
+        key = fresh.detail.key
+        needed = await self._guarded(fresh.detail.application, by, SYNC_ACTION, instead=sync_by_hand(key))
+        knowledge = await self._permits.know()
+        detail, is_current = await self._compare(fresh, knowledge)
+        application = detail.application
         await self._keep_itself(detail, by, prune=prune)
         asked = Asked(
-            key=application.key,
+            key=key,
             revisions=read_revisions(application, revision),
+            shown=_shown(detail),
+            deployed=application.deployed.revisions if application.deployed is not None else (),
             prune=prune,
             dry_run=dry_run,
             selected=read_resources(detail, resources),
         )
-        knowledge = await self._permits.know()
         self._permits.check(detail, asked, knowledge)
         plan = plan_sync(
             detail,
             asked,
-            commits=await self._server.find_commits(application, _wanted(application, asked)),
+            is_current=is_current,
+            commits=await self._server.find_commits(application, asked.wanted or application.revisions),
             windows=self._permits.windows(application, knowledge),
             home=self._argo.home,
             url=await self._links.to_application(application.key),
@@ -200,6 +217,19 @@ class Asking:
             await self._door.refuse(by, action, str(refusal), about=application)
             raise
 
+    async def _compare(self, fresh: Fresh, knowledge: Knowledge) -> tuple[ApplicationDetail, bool]:
+        """Have Argo CD look at what the sources say by now; returns whether it did so soon.
+
+        Raises:
+            RefusedError: However it compares, nothing can begin.
+        """
+        detail = fresh.detail
+        refused = self._permits.refusal(detail, Asked(key=detail.key), knowledge)
+        if refused is not None and refused.reason is not Refusal.CANNOT_COMPARE:
+            raise refused.error(more_about(refused))
+        refreshed = await self._refresher.refresh(fresh, within=_COMPARES_WITHIN)
+        return (await self._argo.read(detail.key)).detail, refreshed.is_done
+
     async def _keep_itself(self, detail: ApplicationDetail, by: Actor, *, prune: bool) -> None:
         """Refuse to prune the Application that deploys the bot out of the one that applies it."""
         itself = self._guard.find_itself()
@@ -260,14 +290,11 @@ def _pruned_applications(detail: ApplicationDetail) -> set[ObjectKey]:
     }
 
 
-def _wanted(application: Application, asked: Asked) -> tuple[str, ...]:
-    """Return the revisions that would run, as far as they are known."""
-    if not any(asked.revisions):
-        return application.revisions
-    padded = (*asked.revisions, *("",) * len(application.revisions))
-    return tuple(
-        each or known for each, known in zip(padded, application.revisions or asked.revisions, strict=False)
-    )
+def _shown(detail: ApplicationDetail) -> tuple[str, ...]:
+    """Return what the sources of an Application came to, where a sync can be told to go exactly there."""
+    revisions, sources = detail.application.revisions, detail.application.sources
+    # The commits of a hydrated one are Argo CD's own.
+    return revisions if len(revisions) == len(sources) and not detail.hydrated else ()
 
 
 def _number(history_id: str) -> int:

@@ -234,7 +234,7 @@ async def begin(
 
     fresh, begun = await argo.change(asked.key, decide)
     if begun:
-        revision = next((f" to {short(each)}" for each in asked.revisions if each), "")
+        revision = next((f" to {short(each)}" for each in asked.wanted if each), "")
         await argo.tell(
             fresh.reference,
             reason="OperationStarted",
@@ -260,7 +260,7 @@ def order(detail: ApplicationDetail, asked: Asked, operation: Operation, reason:
                 reason=reason,
                 prune=asked.prune,
                 dry_run=asked.dry_run,
-                revisions=asked.revisions,
+                revisions=asked.wanted,
                 selected=asked.selected,
             ),
         )

@@ -11,7 +11,7 @@ from bot.argocd.model import Application
 from bot.argocd.patches import SyncOrder
 from bot.argocd.permission import look_at_windows, windows_of
 from bot.argocd.plans import name_initiator
-from bot.argocd.preconditions import Refused, rollback_refusal, sync_refusal
+from bot.argocd.preconditions import Refused, moved_refusal, rollback_refusal, sync_refusal
 from bot.argocd.projects import AppProject, GlobalProject, SyncWindow
 from bot.argocd.views import Windows
 from bot.argocd.windows import decide_window, opens_at
@@ -85,7 +85,8 @@ class Permits:
         order = SyncOrder(
             operation="", by="", dry_run=asked.dry_run, revisions=asked.revisions, selected=asked.selected
         )
-        return sync_refusal(detail, order, window=decision, opens_at=later)
+        moved = None if asked.dry_run else moved_refusal(detail.application, asked.deployed)
+        return sync_refusal(detail, order, window=decision, opens_at=later) or moved
 
     def _windows(self, application: Application, knowledge: Knowledge) -> tuple[SyncWindow, ...]:
         return windows_of(application, knowledge.projects, knowledge.global_projects)

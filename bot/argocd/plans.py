@@ -44,18 +44,23 @@ def plan_sync(
     detail: ApplicationDetail,
     asked: Asked,
     *,
+    is_current: bool = True,
     commits: Commits,
     windows: Windows,
     home: str,
     url: str | None,
     min_approvals: int = 0,
 ) -> Plan:
-    """Return the plan of a sync. The commits are those of the new revisions, one for each source."""
+    """Return the plan of a sync. The commits are those of the new revisions, one for each source.
+
+    It is current if Argo CD has compared the Application since somebody asked.
+    """
     application = detail.application
-    moves = _moves(_running(application), _wanted(application, asked), application.sources, commits)
+    wanted = asked.wanted or application.revisions
+    moves = _moves(_running(application), wanted, application.sources, commits)
     body = [
         *moves,
-        *_comparison_lines(application, asked),
+        *_comparison_lines(application, asked, is_current=is_current),
         *_difference_lines(detail, asked),
         *_pruning_lines(detail, asked),
         *_selection_lines(asked),
@@ -68,7 +73,7 @@ def plan_sync(
         brief=(*moves, *_scope_lines(detail, asked)),
         min_approvals=min_approvals,
         changes=not asked.dry_run,
-        noted=noted_move(_running(application), _wanted(application, asked)),
+        noted=noted_move(_running(application), wanted),
     )
 
 
@@ -226,12 +231,6 @@ def _running(application: Application) -> tuple[str, ...]:
     return application.deployed.revisions if application.deployed is not None else ()
 
 
-def _wanted(application: Application, asked: Asked) -> tuple[str, ...]:
-    return tuple(
-        each or known for each, known in _side_by_side(asked.revisions, application.revisions, default="")
-    )
-
-
 def noted_move(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
     """Return the first revision that moves, or the first one, for the journal."""
     moves = [(old, new) for old, new in _side_by_side(before, after, default="") if new]
@@ -239,10 +238,14 @@ def noted_move(before: Sequence[str], after: Sequence[str]) -> dict[str, str]:
     return {name: revision for name, revision in (("from", old), ("to", new)) if revision}
 
 
-def _comparison_lines(application: Application, asked: Asked) -> list[str]:
+def _comparison_lines(application: Application, asked: Asked, *, is_current: bool) -> list[str]:
     if application.reconciled_at is None or any(asked.revisions):
         return []
-    return [f"-# compared {timestamp(application.reconciled_at)}"]
+    compared = f"-# compared {timestamp(application.reconciled_at)}"
+    if is_current:
+        return [compared]
+    left = ", and not synced" if asked.shown else ""
+    return [compared, f"Argo CD has not compared it since you asked: what is newer is not shown{left}."]
 
 
 def _moves(

@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     WINDOW_DENIES = "window-denies"
     WINDOW_NOT_OPEN = "window-not-open"
     WINDOW_UNREADABLE = "window-unreadable"
+    MOVED_ON = "moved-on"
     OTHER_REVISION = "other-revision"
     REVISIONS_DO_NOT_FIT = "revisions-do-not-fit"
     ODD_REVISION = "odd-revision"
@@ -96,6 +97,9 @@ _TEXTS: Final[Mapping[Refusal, str]] = {
         "A sync window of this Application has a schedule or duration that cannot be read; "
         "Argo CD syncs nothing until that is mended in its project."
     ),
+    Refusal.MOVED_ON: (
+        "Something else was deployed since this was shown. Ask again to see what a sync would do now."
+    ),
     Refusal.OTHER_REVISION: (
         "Auto-sync is on: it would put back what the Application follows at once. Change the target "
         "revision in Git, or leave the revision out. A dry run may have any."
@@ -149,6 +153,7 @@ _CONFLICTS: Final = frozenset(
         Refusal.ORPHANED,
         Refusal.TERMINATING_ALREADY,
         Refusal.DELETING,
+        Refusal.MOVED_ON,
         Refusal.SET_DELETING,
         Refusal.NOTHING_RUNS,
         Refusal.NOTHING_TO_CONFIRM,
@@ -202,6 +207,12 @@ def sync_refusal(
         or _unknown_resources(detail, order.selected)
         or _closed(window, opens_at)
     )
+
+
+def moved_refusal(application: Application, deployed: Sequence[str]) -> Refused | None:
+    """Say why what was shown does not hold any more, or None: the same runs as did then."""
+    runs = application.deployed.revisions if application.deployed is not None else ()
+    return Refused(reason=Refusal.MOVED_ON) if deployed and tuple(deployed) != tuple(runs) else None
 
 
 def rollback_refusal(

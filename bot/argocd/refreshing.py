@@ -46,7 +46,9 @@ class Refresher:
         for event in self._waiting.get(key, ()):
             event.set()
 
-    async def refresh(self, fresh: Fresh, *, hard: bool) -> Refreshed:
+    async def refresh(
+        self, fresh: Fresh, *, hard: bool = False, within: timedelta | None = None
+    ) -> Refreshed:
         """Have an Application compared again; the annotation that asks for it is gone once it was."""
         before, key = fresh.detail.application, fresh.detail.key
         began = time.monotonic()
@@ -59,14 +61,14 @@ class Refresher:
             after = (await self._argo.read(key)).detail.application
             if after.refresh:
                 return None
-            if not again and _was_swallowed(after, asked_at, hard=hard):
+            if not again and _was_swallowed(after, asked_at):
                 # What was under way when we asked took our request away with its own.
                 again, asked_at = True, self._second()
                 await self._argo.patch(key, refresh_patch(hard=hard))
                 return None
             return after
 
-        done = await self._wait(key, look)
+        done = await self._wait(key, look, within)
         after = done or (await self._argo.read(key)).detail.application
         took = time.monotonic() - began
         return Refreshed(before=before, after=after, hard=hard, took_seconds=took, is_done=done is not None)
@@ -88,11 +90,13 @@ class Refresher:
         """Return this moment as Kubernetes would write it: without parts of a second."""
         return self._clock.now().astimezone(UTC).replace(microsecond=0)
 
-    async def _wait(self, key: ObjectKey, look: Callable[[], Awaitable[T | None]]) -> T | None:
+    async def _wait(
+        self, key: ObjectKey, look: Callable[[], Awaitable[T | None]], within: timedelta | None = None
+    ) -> T | None:
         event = asyncio.Event()
         self._waiting[key].add(event)
         try:
-            async with asyncio.timeout(self._waits_for.total_seconds()):
+            async with asyncio.timeout(min(within or self._waits_for, self._waits_for).total_seconds()):
                 while (found := await look()) is None:
                     await self._changed_or(event)
                 return found
@@ -112,13 +116,11 @@ class Refresher:
         event.clear()
 
 
-def _was_swallowed(after: Application, asked_at: datetime, *, hard: bool) -> bool:
+def _was_swallowed(after: Application, asked_at: datetime) -> bool:
     """Tell whether the comparison that took our request away had begun before it.
 
-    Times have whole seconds: one that began in the same second may have, and a
-    hard one is asked for again then, which costs little.
+    Times have whole seconds: one that began in the same second may have, and it is
+    asked for again then, which costs little.
     """
     began = after.reconciled_at
-    if began is None:
-        return False
-    return began <= asked_at if hard else began < asked_at
+    return began is not None and began <= asked_at

@@ -113,6 +113,7 @@ class ArgoCd:
             permits=self._permits,
             operations=operations,
             links=self.links,
+            refresher=self._refresher,
         )
         applied = Applied(database, journal)
         syncs = SyncConductor(

@@ -209,8 +209,9 @@ async def test_a_discarded_sync_that_a_pass_writes_back_is_discarded_again(stage
 
 async def test_a_sync_that_nobody_picks_up_can_be_discarded(stage, desk):
     await stage.deployed()
+    operation = await desk.propose()
     stage.controller.ignored.add(("argocd", "shop"))
-    name = await desk.sync()
+    name = await desk.confirm(operation)
     await desk.step(35)
     waiting = await desk.get(name)
     assert waiting.state is State.STARTED
@@ -275,8 +276,9 @@ async def test_an_application_that_goes_takes_its_sync_with_it(stage, desk):
 
 async def test_a_start_whose_answer_is_lost_happens_once(stage, desk):
     await stage.deployed()
+    operation = await desk.propose()
     stage.server.faults.add(faults.DROP, verb="patch", resource="applications", after_commit=True)
-    name = await desk.sync()
+    name = await desk.confirm(operation)
     assert (await desk.get(name)).attempts > 1
     ended = await desk.until_over(name)
     assert ended.state is State.SUCCEEDED

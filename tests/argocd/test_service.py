@@ -351,8 +351,7 @@ async def test_the_bots_own_application_is_found_and_protected(stage, desk):
 async def test_the_bots_own_application_needs_a_second_person_where_it_may_be_synced(stage, desk):
     await its_own(stage, desk)
     desk.settings = desk.settings.model_copy(update={"allow_itself": True})
-    operation = await desk.argocd.propose_sync("bot", by=ADA, channel_id=CHANNEL)
-    name = await desk.confirm(operation)
+    name = await desk.confirm(await desk.propose("bot"))
     assert (await desk.get(name)).state is State.WAITING
     await desk.operations.approve(name, by=BOB)
     await desk.settle()
@@ -370,8 +369,50 @@ async def test_pruning_the_bot_away_is_refused(stage, desk):
     await refreshed(stage, "apps")
     desk.settings = desk.settings.model_copy(update={"itself": "bot"})
     with pytest.raises(NotAllowedError, match="Pruning would delete"):
-        await desk.argocd.propose_sync("apps", by=ADA, channel_id=CHANNEL, prune=True)
-    await desk.argocd.propose_sync("apps", by=ADA, channel_id=CHANNEL)
+        await desk.propose("apps", prune=True)
+    await desk.propose("apps")
+
+
+# What is shown is what is synced.
+
+
+async def test_what_is_new_in_git_is_shown_before_it_is_synced(stage, desk):
+    before = await stage.deployed()
+    stage.controller.refresher.minds_commits = False
+    after = stage.commit(Piece(kind="Deployment", name="web", image="shop:2"), CONFIG, message="Newer")
+    operation = await desk.propose()
+    assert f"`{before[:7]}` → `{after[:7]}`" in "\n".join(operation.plan.body)
+    assert "1 of 2 resources differ" in "\n".join(operation.plan.body)
+
+
+async def test_a_sync_goes_to_what_was_shown_though_git_moves_on(stage, desk):
+    await stage.deployed()
+    shown = stage.commit(Piece(kind="Deployment", name="web", image="shop:2"), CONFIG)
+    operation = await desk.propose()
+    stage.commit(Piece(kind="Deployment", name="web", image="shop:3"), CONFIG)
+    ended = await desk.until_over(await desk.confirm(operation))
+    assert ended.state is State.SUCCEEDED
+    assert stage.app()["status"]["history"][-1]["revision"] == shown
+    assert stage.app()["status"]["sync"]["status"] == "OutOfSync"
+
+
+async def test_a_sync_that_would_undo_what_was_deployed_meanwhile_is_refused(stage, desk):
+    await stage.deployed()
+    operation = await desk.propose()
+    stage.commit(Piece(kind="Deployment", name="web", image="shop:2"), CONFIG)
+    stage.sync_by("carol")
+    await stage.step(6)
+    ended = await desk.get(await desk.confirm(operation))
+    assert ended.state is State.FAILED
+    assert "Something else was deployed since" in ended.outcome
+
+
+async def test_a_preview_waits_for_a_silent_controller_only_for_a_while(stage, desk):
+    await stage.deployed()
+    async with desk.restarted(waits_for=timedelta(milliseconds=100)) as hurried:
+        stage.controller.ignored.add(("argocd", "shop"))
+        operation = await hurried.propose()
+    assert "has not compared it since you asked" in "\n".join(operation.plan.body)
 
 
 # What cannot begin as things are.

@@ -44,7 +44,8 @@ def simcord_bot(world):
 @pytest.fixture
 async def town(world, simcord_env):
     made = Town(simcord_env, world)
-    yield made
+    async with world.desk.stage.comparing():
+        yield made
     await made.desk.__aexit__()
 
 

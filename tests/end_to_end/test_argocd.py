@@ -216,14 +216,19 @@ async def test_a_click_its_operation_and_its_calls_are_one_trace(
         await town.server.wait_ready(20)
         operation = await ask_for_a_sync(town)
         await until_card_says(town, operation, "Synced", "shop")
+        started = await collector.wait_for(
+            lambda spans: next((span for span in spans if span.name == "start operation"), None)
+        )
+        assert started.attributes["operation"] == operation
         patched = await collector.wait_for(
-            lambda spans: next((span for span in spans if span.name.startswith("patch applications")), None)
+            lambda spans: next(
+                (each for each in spans if each.parent == started.id and each.name.startswith("patch app")),
+                None,
+            )
         )
         clicked = await collector.wait_for(
             lambda spans: next((span for span in spans if span.name == "interaction op-confirm"), None)
         )
-        started = next(span for span in collector.spans if span.id == patched.parent)
-        assert (started.name, started.attributes["operation"]) == ("start operation", operation)
         assert started.parent == clicked.id
         names = {span.name for span in collector.trace_of(clicked)}
         assert {"deliver card", "POST discord"} <= names

@@ -29,6 +29,7 @@ from bot.demo.cluster.applications import REFRESH, a_project, an_application
 from bot.demo.cluster.argocd import ArgoController
 from bot.demo.cluster.repositories import Piece
 from bot.demo.cluster.server import ApiServer
+from bot.demo.cluster.store import Key
 from bot.journal.model import Entry
 from bot.journal.service import Journal
 from bot.operations.model import Operation, OperationId, OperationPolicy, State
@@ -121,6 +122,24 @@ class Stage:
             while True:
                 await self.controller.step()
                 await asyncio.sleep(0.005)
+
+        async with running([work()]):
+            yield
+
+    @asynccontextmanager
+    async def comparing(self) -> AsyncIterator[None]:
+        """Have the controller compare what it is asked to, and do nothing else."""
+
+        async def work() -> None:
+            while True:
+                for app in self.server.objects("Application"):
+                    key = Key(app["metadata"]["namespace"], app["metadata"]["name"])
+                    if (
+                        REFRESH in app["metadata"].get("annotations", {})
+                        and key not in self.controller.ignored
+                    ):
+                        self.controller.refresher.refresh(key)
+                await asyncio.sleep(0.002)
 
         async with running([work()]):
             yield
@@ -277,8 +296,9 @@ class Desk:
         return await self.confirm(await self.propose(name, by=by, **wanted), by=by)
 
     async def propose(self, name: str = "shop", *, by: Actor = ADA, **wanted: Any) -> Operation:
-        """Ask for a sync."""
-        return await self.argocd.propose_sync(name, by=by, channel_id=CHANNEL, **wanted)
+        """Ask for a sync, while Argo CD looks at what it is asked to compare."""
+        async with self.stage.comparing():
+            return await self.argocd.propose_sync(name, by=by, channel_id=CHANNEL, **wanted)
 
     async def confirm(self, operation: Operation, *, by: Actor = ADA) -> OperationId:
         await self.operations.confirm(operation.id, by=by)
