@@ -17,16 +17,15 @@ import pytest
 
 FOLDER = "MACHINE_TEST_NODE_MODULES"
 USUAL = Path.home() / ".cache" / "the-machine" / "node"
-_PACKAGES = ("minecraft-protocol", "flying-squid")
 _SCRIPTS = Path(__file__).parent / "node"
 
 
-def find_modules() -> Path:
-    """Return the folder with the packages; skips the test where they are not, but in CI."""
+def find_modules(package: str) -> Path:
+    """Return the folder with a package; skips the test where it is not, but in CI."""
     modules = Path(os.environ.get(FOLDER) or USUAL) / "node_modules"
-    if shutil.which("node") and all((modules / name).is_dir() for name in _PACKAGES):
+    if shutil.which("node") and (modules / package).is_dir():
         return modules
-    missing = f"Node.js, {' or '.join(_PACKAGES)} is not installed ({FOLDER})"
+    missing = f"Node.js or {package} is not installed ({FOLDER})"
     if os.environ.get("CI"):
         pytest.fail(missing)
     pytest.skip(missing)
@@ -50,12 +49,13 @@ class Program:
 
 @asynccontextmanager
 async def program(script: str, *arguments: object) -> AsyncIterator[Program]:
+    modules = find_modules("flying-squid" if script == "squid.js" else "minecraft-protocol")
     process = await asyncio.create_subprocess_exec(
         "node",
         str(_SCRIPTS / script),
         *map(str, arguments),
         stdout=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "NODE_PATH": str(find_modules())},
+        env={"PATH": os.environ["PATH"], "NODE_PATH": str(modules)},
     )
     try:
         yield Program(process)
