@@ -1,15 +1,17 @@
 """A past of the servers, so that there is something to see: a month of evenings, and a bad night."""
 
+import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from random import Random
 from typing import Final, TypeVar
 
 from bot.database.engine import Database
 from bot.minecraft import store
-from bot.minecraft.history import HOUR, Sample, hours_of, truncate
+from bot.minecraft.history import HOUR, Hour, Sample, hours_of, truncate
 
 T = TypeVar("T")
 
@@ -39,14 +41,25 @@ class Past:
 
     async def tell(self, database: Database, *, now: datetime) -> None:
         """Write it down, as if the server had been asked all the time."""
-        samples = list(self._samples(now, Random(self.server)))  # noqa: S311 (it decides who played)
-        hours = list(hours_of(samples, start=truncate(now - _IN_ALL) + HOUR, end=truncate(now)))
+        # In a thread: it takes longer than whoever looks at the first card should wait.
+        samples, hours = await asyncio.to_thread(self._made_up, now)
         for batch in _batches([each for each in samples if now - each.at <= _IN_FULL]):
             async with database.transaction() as tx:
                 await store.add_samples(tx, [(self.server, sample) for sample in batch])
         for some in _batches(hours):
             async with database.transaction() as tx:
                 await store.add_hours(tx, self.server, some)
+
+    def _made_up(self, now: datetime) -> tuple[list[Sample], list[Hour]]:
+        samples = list(self._samples(now, Random(self.server)))  # noqa: S311 (it decides who played)
+        by_hour = groupby(samples, key=lambda sample: truncate(sample.at))
+        hours = [
+            hour
+            for start, some in by_hour
+            if start + HOUR <= now
+            for hour in hours_of(list(some), start=start, end=start + HOUR)
+        ]
+        return samples, hours
 
     def _samples(self, now: datetime, chance: Random) -> Iterator[Sample]:
         at, players = now - _IN_ALL, 0
