@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, IntEnum, StrEnum
+from functools import cached_property
 from typing import NewType
 
 from bot.core.actor import Actor
@@ -181,9 +182,12 @@ class Destination:
     """Whether the card carries a thread."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Incident:
-    """The life of an alert group, with all that is known of its alerts."""
+    """The life of an alert group, with all that is known of its alerts.
+
+    What follows from all its alerts is found once: there may be ten thousand, and a card asks often.
+    """
 
     number: IncidentNumber
     source: str
@@ -225,28 +229,28 @@ class Incident:
         """Whether nothing of it is sent to anybody."""
         return self.is_open and self.muting is not None and self.muting.is_whole
 
-    @property
+    @cached_property
     def firing(self) -> tuple[Alert, ...]:
         """The alerts that fire."""
         return tuple(alert for alert in self.alerts if alert.is_firing)
 
-    @property
+    @cached_property
     def common_labels(self) -> Mapping[str, str]:
         """The labels that all its firing alerts share; of a closed one, all its alerts."""
         return common(alert.labels for alert in self.firing or self.alerts)
 
-    @property
+    @cached_property
     def common_annotations(self) -> Mapping[str, str]:
         """The annotations that all its firing alerts share; of a closed one, all its alerts."""
         return common(alert.annotations for alert in self.firing or self.alerts)
 
-    @property
+    @cached_property
     def blindness(self) -> Blindness | None:
         """Why Grafana cannot evaluate rules, if all its alerts say so in the same way."""
         found = {alert.blindness for alert in self.firing or self.alerts}
         return found.pop() if len(found) == 1 else None
 
-    @property
+    @cached_property
     def title(self) -> str:
         """Its name in a few words: the alert's, else the group's labels."""
         if (blindness := self.blindness) is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Boolean,
@@ -43,6 +43,8 @@ from bot.alerts.model import (
 )
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, Json, UtcDateTime, metadata
+
+T = TypeVar("T")
 
 incident = Table(
     "incident",
@@ -115,6 +117,8 @@ Index("ix_destination_channel", destination.c.channel, destination.c.incident)
 
 _MOST_IN_A_STATEMENT = 100
 """Incidents: reading more at a time would hold up webhooks for long."""
+_ALERTS_AT_A_TIME = 1_000
+"""Of one incident: what is made of more rows in one go would hold up the event loop."""
 _WORST_FIRST = (incident.c.closed_at.is_not(None), incident.c.severity.desc(), incident.c.number.desc())
 
 
@@ -277,8 +281,7 @@ async def count_open_by_severity(tx: Transaction) -> Mapping[Severity, int]:
 async def insert_incident(tx: Transaction, opened: Incident) -> IncidentNumber:
     """Store a new incident with its alerts and destinations; return its number."""
     number = IncidentNumber((await tx.execute(_insert_incident, _columns(opened))).scalar_one())
-    if opened.alerts:
-        await tx.execute(alert.insert(), [_alert_row(number, told) for told in opened.alerts])
+    await _insert_alerts(tx, number, opened.alerts)
     await _insert_destinations(tx, number, enumerate(opened.destinations))
     return number
 
@@ -296,12 +299,8 @@ async def update_incident(
     known = {told.fingerprint for told in before.alerts}
     kept = {told.fingerprint for told in after.alerts}
     changed = [told for told in changed if told.fingerprint in kept]
-    new = [_alert_row(after.number, told) for told in changed if told.fingerprint not in known]
-    old = [_alert_row(after.number, told) for told in changed if told.fingerprint in known]
-    if new:
-        await tx.execute(alert.insert(), new)
-    if old:
-        await tx.execute(_update_alert, [{f"_{name}": value for name, value in row.items()} for row in old])
+    await _insert_alerts(tx, after.number, [told for told in changed if told.fingerprint not in known])
+    await _update_alerts(tx, after.number, [told for told in changed if told.fingerprint in known])
     if gone := known - kept:
         await tx.execute(
             delete(alert).where(alert.c.incident == after.number, alert.c.fingerprint == bindparam("_gone")),
@@ -424,6 +423,17 @@ def _alert_row(number: IncidentNumber, told: Alert) -> dict[str, Any]:
     }
 
 
+async def _insert_alerts(tx: Transaction, number: IncidentNumber, alerts: Sequence[Alert]) -> None:
+    for some in _parts(alerts, _ALERTS_AT_A_TIME):
+        await tx.execute(alert.insert(), [_alert_row(number, told) for told in some])
+
+
+async def _update_alerts(tx: Transaction, number: IncidentNumber, alerts: Sequence[Alert]) -> None:
+    for some in _parts(alerts, _ALERTS_AT_A_TIME):
+        rows = [_alert_row(number, told) for told in some]
+        await tx.execute(_update_alert, [{f"_{name}": value for name, value in row.items()} for row in rows])
+
+
 _update_alert = (
     update(alert)
     .where(alert.c.incident == bindparam("_incident"), alert.c.fingerprint == bindparam("_fingerprint"))
@@ -477,26 +487,37 @@ def _seconds(remind: timedelta | None) -> int | None:
     return None if remind is None else int(remind.total_seconds())
 
 
-_alerts = select(alert).where(alert.c.incident == bindparam("_number"))
+_alerts = (
+    select(alert)
+    .where(alert.c.incident == bindparam("_number"), alert.c.fingerprint > bindparam("_after"))
+    .order_by(alert.c.fingerprint)
+    .limit(_ALERTS_AT_A_TIME)
+)
 _destinations = (
     select(destination).where(destination.c.incident == bindparam("_number")).order_by(destination.c.position)
 )
 
 
 async def _complete(tx: Transaction, row: Row[Any]) -> Incident:
-    of_it = {"_number": row.number}
-    alerts = await tx.execute(_alerts, of_it)
-    shown = await tx.execute(_destinations, of_it)
+    alerts: list[Alert] = []
+    is_all = False
+    while not is_all:
+        after = alerts[-1].fingerprint if alerts else ""
+        found = await tx.execute(_alerts, {"_number": row.number, "_after": after})
+        some = [_alert(each) for each in found]
+        is_all = len(some) < _ALERTS_AT_A_TIME
+        alerts += some
+    shown = await tx.execute(_destinations, {"_number": row.number})
     return _incident_of(row, alerts, shown)
 
 
 async def _complete_all(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Incident]:
     """Return incidents with few statements, however many they are."""
-    alerts: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
+    alerts: dict[int, list[Alert]] = {row.number: [] for row in rows}
     shown: dict[int, list[Row[Any]]] = {row.number: [] for row in rows}
     for some in _parts(list(alerts)):
         for row in await tx.execute(select(alert).where(alert.c.incident.in_(some))):
-            alerts[row.incident].append(row)
+            alerts[row.incident].append(_alert(row))
         for row in await tx.execute(
             select(destination).where(destination.c.incident.in_(some)).order_by(destination.c.position)
         ):
@@ -504,13 +525,13 @@ async def _complete_all(tx: Transaction, rows: Sequence[Row[Any]]) -> list[Incid
     return [_incident_of(row, alerts[row.number], shown[row.number]) for row in rows]
 
 
-def _parts(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+def _parts(everything: Sequence[T], size: int = _MOST_IN_A_STATEMENT) -> Iterator[Sequence[T]]:
     """Yield as many at a time as fit into a statement."""
-    for start in range(0, len(numbers), _MOST_IN_A_STATEMENT):
-        yield numbers[start : start + _MOST_IN_A_STATEMENT]
+    for start in range(0, len(everything), size):
+        yield everything[start : start + size]
 
 
-def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[Any]]) -> Incident:
+def _incident_of(row: Row[Any], alerts: Iterable[Alert], shown: Iterable[Row[Any]]) -> Incident:
     acknowledgement = (
         Acknowledgement(
             row.acknowledged_by, row.acknowledged_name, row.acknowledged_at, row.acknowledged_note or ""
@@ -538,7 +559,7 @@ def _incident_of(row: Row[Any], alerts: Iterable[Row[Any]], shown: Iterable[Row[
         closing=Closing(row.closed_by, row.closed_name, row.closed_note or "") if row.closed_by else None,
         muting=read_muting(row.muting),
         destinations=tuple(_destination(each) for each in shown),
-        alerts=in_order(_alert(each) for each in alerts),
+        alerts=in_order(alerts),
         notes=row.notes,
         last_key=row.last_key,
     )

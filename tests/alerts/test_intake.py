@@ -47,6 +47,18 @@ async def test_what_is_stored_is_what_was_told(rooms):
     }
 
 
+@pytest.mark.parametrize("number", [1_000, 2_001])
+async def test_thousands_of_alerts_are_kept_and_every_one_resolves(rooms, number):
+    pods = {f"p-{n}" for n in range(number)}
+    await rooms.receive(a_body(*(an_entry(pod=pod) for pod in pods)))
+    assert {alert.labels["pod"] for alert in (await rooms.incident(1)).firing} == pods
+    await rooms.receive(a_body(*(an_entry(pod=pod, status="resolved", until=ENDED) for pod in pods)))
+    incident = await rooms.incident(1)
+    assert {alert.labels["pod"] for alert in incident.alerts} == pods
+    assert not incident.is_open
+    assert not incident.firing
+
+
 async def test_more_alerts_join_the_same_incident(rooms):
     await rooms.receive(a_body(an_entry(pod="a")))
     await rooms.receive(a_body(an_entry(pod="a"), an_entry(pod="b")))
