@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    bindparam,
     exists,
     or_,
     select,
@@ -99,38 +100,53 @@ async def list_due(tx: Transaction, *, now: datetime, limit: int) -> list[Due]:
     A thread is started when nothing else waits to be posted in its channel, and is
     archived when nothing waits to be shown in it.
     """
-    may_start = ~_somebody_waits(card.c.posted_in, now, _waiting.c.state != CardState.LIVE)
-    may_change = ~_somebody_waits(thread.c.thread_id, now)
-    rows = await tx.execute(
-        select(thread, card.c.posted_in, card.c.message_id)
-        .join(card, _is_its_card)
-        .where(
-            _is_due,
-            thread.c.state != ThreadState.GONE,
-            card.c.state == CardState.LIVE,
-            or_(thread.c.retry_at.is_(None), thread.c.retry_at <= now),
-            or_(
-                and_(thread.c.state == ThreadState.ABSENT, or_(thread.c.over, may_start)),
-                and_(thread.c.state == ThreadState.LIVE, or_(~thread.c.archived, may_change)),
-            ),
-        )
-        .order_by(card.c.priority.desc(), card.c.id)
-        .limit(limit)
-    )
+    rows = await tx.execute(_list_due, {"_now": now, "_limit": limit})
     return [Due(_thread(row), int(row.posted_in), int(row.message_id)) for row in rows]
+
+
+def _somebody_waits(place: ColumnElement[int], *which: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a card is to be shown in a place, put aside ones left out."""
+    return exists().where(
+        _waiting.c.posted_in == place,
+        _waiting.c.wanted > _waiting.c.delivered,
+        or_(_waiting.c.retry_at.is_(None), _waiting.c.retry_at <= bindparam("_now")),
+        *which,
+    )
+
+
+_may_start = ~_somebody_waits(card.c.posted_in, _waiting.c.state != CardState.LIVE)
+_may_change = ~_somebody_waits(thread.c.thread_id)
+# What is asked after every card is put together once: that takes SQLAlchemy longer than running it.
+_list_due = (
+    select(thread, card.c.posted_in, card.c.message_id)
+    .join(card, _is_its_card)
+    .where(
+        _is_due,
+        thread.c.state != ThreadState.GONE,
+        card.c.state == CardState.LIVE,
+        or_(thread.c.retry_at.is_(None), thread.c.retry_at <= bindparam("_now")),
+        or_(
+            and_(thread.c.state == ThreadState.ABSENT, or_(thread.c.over, _may_start)),
+            and_(thread.c.state == ThreadState.LIVE, or_(~thread.c.archived, _may_change)),
+        ),
+    )
+    .order_by(card.c.priority.desc(), card.c.id)
+    .limit(bindparam("_limit"))
+)
 
 
 async def find_next_retry(tx: Transaction) -> datetime | None:
     """Return when the next thread may be tried again."""
-    moment: datetime | None = (
-        await tx.execute(
-            select(thread.c.retry_at)
-            .where(_is_due, thread.c.state != ThreadState.GONE, thread.c.retry_at.is_not(None))
-            .order_by(thread.c.retry_at)
-            .limit(1)
-        )
-    ).scalar()
+    moment: datetime | None = (await tx.execute(_next_retry)).scalar()
     return moment
+
+
+_next_retry = (
+    select(thread.c.retry_at)
+    .where(_is_due, thread.c.state != ThreadState.GONE, thread.c.retry_at.is_not(None))
+    .order_by(thread.c.retry_at)
+    .limit(1)
+)
 
 
 async def is_paused(tx: Transaction, kind: str, key: str, channel_id: int) -> bool:
@@ -252,18 +268,6 @@ def _which(known: Thread) -> tuple[ColumnElement[bool], ...]:
 
 def _of(kind: str, key: str, channel_id: int) -> tuple[ColumnElement[bool], ...]:
     return thread.c.kind == kind, thread.c.key == key, thread.c.channel_id == channel_id
-
-
-def _somebody_waits(
-    place: ColumnElement[int], now: datetime, *which: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """Whether a card is to be shown in a place, put aside ones left out."""
-    return exists().where(
-        _waiting.c.posted_in == place,
-        _waiting.c.wanted > _waiting.c.delivered,
-        or_(_waiting.c.retry_at.is_(None), _waiting.c.retry_at <= now),
-        *which,
-    )
 
 
 def _thread(row: Row[Any]) -> Thread:
