@@ -104,9 +104,6 @@ class _Cursor:
         return self
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> Self:
-        if statement.startswith("BEGIN"):
-            self._connection.begin(statement)
-            return self
         await self._connection.run(lambda raw: self._take(raw.execute(statement, parameters)))
         return self
 
