@@ -223,7 +223,7 @@ def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False)
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        # Not as a statement of its own: that costs half of what asking something does.
+        # Not as a statement of its own: SQLAlchemy would keep books about it.
         connection.connection.driver_connection.begin(begin)
 
     return engine
