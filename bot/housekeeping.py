@@ -1,14 +1,9 @@
-"""What is done by the calendar: forgetting what is old, and posting the head of the journal.
+"""What is done by the calendar: forgetting what is old, and posting the head of the journal."""
 
-APScheduler only says when; nothing is kept in it, and each job may run twice or late.
-"""
-
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 
 import structlog
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
@@ -175,15 +170,3 @@ class HeadCards:
 def head_key(head: PostedHead) -> str:
     """Name the card of a head."""
     return f"{head.day.isoformat()}/{head.seq}/{head.hash}"
-
-
-@asynccontextmanager
-async def calendar(wake: Callable[[], None]) -> AsyncIterator[None]:
-    """Call `wake` every hour, shortly after it began."""
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    scheduler.add_job(wake, "cron", minute=7, coalesce=True, misfire_grace_time=None)
-    scheduler.start()
-    try:
-        yield
-    finally:
-        scheduler.shutdown(wait=False)

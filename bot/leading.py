@@ -54,7 +54,7 @@ from bot.core.tasks import first_of, running
 from bot.database.engine import Database
 from bot.database.facts import FactMemory
 from bot.examination.everything import examine
-from bot.housekeeping import HEAD, HeadCards, Housekeeping, calendar
+from bot.housekeeping import HEAD, HeadCards, Housekeeping
 from bot.journal.service import Journal
 from bot.kube.settings import Surroundings
 from bot.kube.transport import Cluster
@@ -70,6 +70,7 @@ from bot.telemetry import metrics
 from bot.telemetry.requests import traced_requests
 from bot.timers.service import Timers
 from bot.troubles import Troubles
+from bot.waking import waking
 from cogs.alerts import AlertsCog
 from cogs.argocd import ArgoCdCog
 from cogs.digests import DigestsCog
@@ -317,7 +318,10 @@ class Leading:
             async with (
                 journal.telling(self._timelines.hear),
                 journal.telling(self._changes.hear),
-                calendar(self._cleaning.wake),
+                waking(
+                    hourly=[self._cleaning.wake],
+                    regularly=[self._playground.regularly] if self._playground is not None else [],
+                ),
                 running(work) as ended,
             ):
                 await first_of(finish.wait(), ended, kept)

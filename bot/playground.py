@@ -1,7 +1,7 @@
 """Minecraft, put together where it is configured: what watches the servers, and what serves people."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Self
 
 from bot.access.service import Access
@@ -34,6 +34,7 @@ from bot.minecraft.settings import MinecraftSettings, compile_console, compile_s
 from bot.minecraft.thinning import Thinning
 from bot.minecraft.whitelists import ANSWERED, ASKED, AnswerCards, RequestCards, Whitelists
 from bot.operations.service import Operations
+from bot.waking import Regularly
 
 _UNASKED = (
     "Several servers stand behind its Service, so it can only be asked at its pod: name its namespace in "
@@ -79,7 +80,6 @@ class Playground:
             servers=self._servers,
             settings=settings,
             clock=clock,
-            chance=random.random,
             is_off=self._is_off,
         )
         presence = Presence(client)
@@ -116,7 +116,9 @@ class Playground:
             operations.register(STOP, Stopping(*ways, consoles=lambda: self._consoles))
         self.thinning = Thinning(database, clock, settings)
         self._requests, self._answers = RequestCards(database), AnswerCards(database)
-        asking = Loop("minecraft", self._polling.step)
+        asking = Loop("minecraft", self._polling.step, longest_wait=timedelta(days=1))
+        self.regularly = Regularly(asking.wake, lambda: settings().every)
+        """When servers are asked."""
         self._showing = Loop("minecraft boards", self._boards.step, shortest_wait=SETTLE)
         presenting = Loop("presence", presence.step)
         presence.wake = presenting.wake

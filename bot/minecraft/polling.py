@@ -1,17 +1,14 @@
 """Asking all servers again and again, and writing down what changed.
 
 One step asks all of them at once, each with a deadline of its own, and is over by
-the longest of these; what one says is known at once, whatever the others do. It runs
-under the loop runner like everything that runs for ever, and not by APScheduler,
-which has nothing to add to it: the runner waits outages of the database out, and a
-test calls the step.
+the longest of these; what one says is known at once, whatever the others do. When it
+is time for the next, somebody else knows.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
 
 import structlog
 
@@ -39,10 +36,6 @@ from bot.minecraft.settings import MinecraftSettings, compile_down
 
 log = structlog.get_logger(__name__)
 
-_SOONEST: Final = timedelta(seconds=1)
-_JITTER: Final = 0.1
-"""The part of the interval by which a step comes earlier or later, so that many bots do not ask as one."""
-
 
 class Polling:
     """Knows how every server stands."""
@@ -56,10 +49,9 @@ class Polling:
         servers: Callable[[], Sequence[Server]],
         settings: Callable[[], MinecraftSettings],
         clock: Clock,
-        chance: Callable[[], float],
         is_off: Callable[[str], bool | None] = lambda _name: None,
     ) -> None:
-        """Take the leading database, and what is watched at the moment of asking; `chance` is in [0, 1).
+        """Take the leading database, and what is watched at the moment of asking.
 
         `is_off` says whether a server is to be off, as whatever runs it says.
         """
@@ -69,7 +61,6 @@ class Polling:
         self._servers = servers
         self._settings = settings
         self._clock = clock
-        self._chance = chance
         self._is_off = is_off
         self._standings: dict[str, Standing] = {}
         self._shown: dict[str, Server] = {}
@@ -95,9 +86,8 @@ class Polling:
                 if not standing.is_up:
                     self._standings[standing.server] = standing
 
-    async def step(self) -> timedelta:
+    async def step(self) -> None:
         """Ask every server once, and write down what changed."""
-        began = self._clock.now()
         settings = self._settings()
         servers = {server.name: server for server in self._servers()}
         self._forget_but(servers)
@@ -106,8 +96,6 @@ class Polling:
             for server in servers.values():
                 group.create_task(self._ask(server, places, settings.timeout))
         await self._record(servers)
-        wait = settings.every * (1 + _JITTER * (2 * self._chance() - 1))
-        return max(wait - (self._clock.now() - began), _SOONEST)
 
     async def note_stop(self, tx: Transaction, server: str, stop: Stop | None) -> None:
         """Remember that somebody stopped a server on purpose, or wants it back."""

@@ -15,8 +15,6 @@ from bot.telemetry.metrics import REGISTRY
 from tests.support.minecraft import JavaServer, a_status, says
 from tests.support.minecraft_room import Watch, open_watch
 
-STEP = timedelta(seconds=15)
-
 
 @pytest.fixture
 async def watch(database):
@@ -27,11 +25,10 @@ async def watch(database):
 async def test_all_servers_are_asked_and_what_changed_is_kept(watch: Watch):
     await watch.serve("survival", a_status("alice", "bob"))
     watch.stop_of("creative")
-    wait = await watch.step()
+    await watch.step()
 
     assert watch.standing("survival").condition is Condition.ONLINE
     assert watch.standing("creative").condition is Condition.OFFLINE
-    assert wait + timedelta(seconds=1) >= STEP * 0.9
     assert [sample.players for sample in await watch.samples("survival")] == [2]
     assert [sample.up for sample in await watch.samples("creative")] == [False]
 

@@ -41,7 +41,6 @@ class Watch:
             servers=lambda: tuple(self.servers.values()),
             settings=lambda: self.settings,
             clock=self.clock,
-            chance=lambda: 0.5,
         )
 
     async def serve(self, name: str, status: Any = None, **more: Any) -> JavaServer:
