@@ -5,6 +5,7 @@ it. What must happen after it is registered with `after_commit`.
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -194,9 +195,15 @@ async def _translated() -> AsyncIterator[None]:
     except DBAPIError as error:
         if postgresql.is_about_data(error.orig):
             raise
-        raise UnavailableError(postgresql.outage(error.orig)) from error
+        raise UnavailableError(_outage(error.orig)) from error
     except (PoolTimeoutError, OSError) as error:
         raise UnavailableError(postgresql.DOWN) from error
+
+
+def _outage(error: BaseException | None) -> str:
+    if isinstance(error, sqlite3.Error):
+        return sqlite.outage(error) or postgresql.DOWN
+    return postgresql.outage(error)
 
 
 def _sqlite_engine(url: str, *, begin: str, size: int, query_only: bool = False) -> AsyncEngine:

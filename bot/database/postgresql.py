@@ -26,7 +26,7 @@ _IDLE_SINCE = "idle_since"
 _PING_AFTER_SECONDS = 1.0
 _PING_WITHIN_SECONDS = 2.0
 
-DOWN = "the database does not answer"
+DOWN = "The database does not answer. Try again in a moment."
 _READ_ONLY = "25006"
 _NO_SUCH_STATEMENT = "26000"
 _LOCK_TIMEOUT = "55P03"
@@ -72,7 +72,7 @@ def driver_errors() -> tuple[type[Exception], ...]:
 def outage(error: BaseException | None) -> str:
     """Say in a sentence for people why the database cannot be used."""
     if getattr(error, "sqlstate", None) == _NO_SUCH_STATEMENT:
-        return "a pooler in front of the database shares sessions: it must keep them (pool_mode = session)"
+        return "A pooler in front of the database shares sessions: it must keep them (pool_mode = session)."
     return DOWN
 
 

@@ -17,11 +17,28 @@ from typing import Any, Self
 import aiosqlite
 
 _CHUNK = 64
+_LOCKED = "Another program holds the database locked. Try again in a moment; only one bot may use the file."
+_OUTAGES = {
+    "SQLITE_CANTOPEN": "The database file cannot be opened. Its folder must be there, and let the bot write.",
+    "SQLITE_READONLY": "The database file cannot be written. It and its folder must let the bot write.",
+    "SQLITE_FULL": "The disk that the database is on is full. Make room there.",
+    "SQLITE_BUSY": _LOCKED,
+    "SQLITE_LOCKED": _LOCKED,
+    "SQLITE_CORRUPT": "The database file is damaged. Restore it from a backup.",
+    "SQLITE_NOTADB": "The file is no database of SQLite. Name another one, or restore it from a backup.",
+    "SQLITE_IOERR": "The disk that the database is on fails. Look at the volume.",
+}
 
 
 def connect(database: str | Path, **options: Any) -> Awaitable[aiosqlite.Connection]:
     """Open a connection; the options are those of `sqlite3.connect`."""
     return _Connection(lambda: sqlite3.connect(database, **options), _CHUNK)
+
+
+def outage(error: sqlite3.Error) -> str | None:
+    """Say in sentences for people why the file cannot be used, where SQLite tells."""
+    name = str(getattr(error, "sqlite_errorname", ""))
+    return next((said for kind, said in _OUTAGES.items() if name.startswith(kind)), None)
 
 
 class _Connection(aiosqlite.Connection):

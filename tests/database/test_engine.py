@@ -151,3 +151,20 @@ async def test_a_transaction_of_nothing_commits_nothing_and_the_next_one_works(d
     async with database.reading() as tx:
         assert await find_fact(tx, "colour") == "red"
     assert called == [1]
+
+
+async def test_a_file_that_cannot_be_used_is_told_with_what_to_do(tmp_path):
+    async def says(url):
+        async with Database(url) as opened:
+            with pytest.raises(UnavailableError) as raised:
+                async with opened.transaction() as tx:
+                    await tx.execute(text("CREATE TABLE more (id INTEGER)"))
+        return str(raised.value)
+
+    assert "folder must be there" in await says(f"sqlite+aiosqlite:///{tmp_path}/nowhere/machine.db")
+    (tmp_path / "letter.db").write_text("Dear database, " * 100)
+    assert "no database of SQLite" in await says(f"sqlite+aiosqlite:///{tmp_path}/letter.db")
+    frozen = f"file:{tmp_path}/frozen.db?mode=ro&uri=true"
+    async with Database(f"sqlite+aiosqlite:///{tmp_path}/frozen.db") as opened, opened.transaction() as tx:
+        await tx.execute(text("CREATE TABLE there (id INTEGER)"))
+    assert "cannot be written" in await says(f"sqlite+aiosqlite:///{frozen}")

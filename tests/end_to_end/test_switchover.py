@@ -74,7 +74,7 @@ async def test_a_switchover_in_a_storm_loses_nothing(town, servers, tmp_path):
             for replica in replicas:
                 assert (await post(replica.port, body_of(0)))[0] == 503
                 status, told, _ = await replica.asks("/readyz")
-                assert (status, "the database does not answer" in told) == (503, True)
+                assert (status, "The database does not answer" in told) == (503, True)
             before = len(town.cards())
             # Those connections stand: nobody cuts what leads to the former primary.
             service.turn_to(new.port)
