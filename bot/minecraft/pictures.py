@@ -104,6 +104,7 @@ def told_of(past: Past, zone: str) -> Mapping[str, Any]:
 async def _drawn(told: bytes) -> bytes | None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # Where it happens to run is no place to import from.
         "-m",
         "bot.minecraft.drawing",
         stdin=asyncio.subprocess.PIPE,
