@@ -628,7 +628,9 @@ async def test_the_few_that_one_may_touch_are_found_among_many(stage, desk):
         stage.put(f"app-{number:03}")
     await desk.catch_up()
     desk.access.use(a_policy(on=("app:argocd/app-299",)))
-    assert [each.value for each in desk.argocd.complete("app", by=ADA)] == ["argocd/app-299"]
+    # Each key stroke looks for as long as it may, and the next one goes on from there.
+    strokes = ([each.value for each in desk.argocd.complete("app", by=ADA)] for _ in range(300))
+    assert next(filter(None, strokes)) == ["argocd/app-299"]
 
 
 async def test_resources_complete_one_after_the_other(stage, desk):

@@ -25,7 +25,7 @@ from bot.chat import layout
 from bot.chat.action import MOST_OPTIONS
 from bot.chat.rendered import Rendered, TextFile
 from bot.chat.text import code, cut, escape, timestamp
-from bot.kube.model import ObjectKey
+from bot.kube.model import ObjectKey, WatchPhase
 
 _DEEPEST_LISTED: Final = 20
 """Levels of a tree that are told apart by their indent in the attached list."""
@@ -44,7 +44,7 @@ def render_list(listing: Listing) -> Rendered:
         layout.container(
             layout.text(_heading(listing), subtext(_facts(listing))),
             layout.gap(),
-            layout.text(*(_grouped(shown) or ["No Application is like that."]), _in_the_file(left)),
+            layout.text(*(_grouped(shown) or [_none(listing)]), _in_the_file(left)),
             *chooser(OPEN, "list", map(_option, shown), "Look at one…"),
             colour=_list_colour(found),
         )
@@ -98,8 +98,17 @@ def _ill_since(application: Application) -> str:
     return timestamp(application.health_since)
 
 
+def _none(listing: Listing) -> str:
+    if listing.total:
+        return "No Application is like that."
+    known = listing.watch.phase is WatchPhase.SYNCED
+    return "There are none that you may see." if known else "No Application could be read so far."
+
+
 def _heading(listing: Listing) -> str:
     found = len(listing.applications)
+    if not listing.total and listing.watch.phase is not WatchPhase.SYNCED:
+        return "### Applications"
     total = f" of {listing.total:,}" if found != listing.total else ""
     return f"### {found:,}{total} Application{'' if listing.total == 1 else 's'}"
 

@@ -133,9 +133,10 @@ def stale(watch: WatchHealth) -> str:
     """Return a warning where what is listed may be old, else nothing."""
     if watch.phase is WatchPhase.SYNCED:
         return ""
-    since = f", last seen {timestamp(watch.last_contact)}" if watch.last_contact else ""
-    why = message_of(watch.problem) or "the cluster is still being read"
-    return f"**may be old**: {why}{since}"
+    why = message_of(watch.problem).rstrip(".") or "the cluster is still being read"
+    if watch.last_contact is None:
+        return f"**not read yet**: {why}"
+    return f"**may be old**: {why}, last seen {timestamp(watch.last_contact)}"
 
 
 def more(count: int) -> str:

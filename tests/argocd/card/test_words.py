@@ -426,10 +426,20 @@ def test_a_list_says_what_was_asked_for():
     ]
 
 
+def test_a_list_of_nothing_says_why():
+    assert words(a_list(total=0))[-1] == "There are none that you may see."
+    lost = WatchHealth(WatchPhase.UNREACHABLE, "The API server does not answer.", None, 0)
+    assert words(a_list(total=0, watch=lost)) == [
+        "### Applications",
+        "-# **not read yet**: The API server does not answer",
+        "No Application could be read so far.",
+    ]
+
+
 def test_a_list_that_may_be_old_says_so():
     lost = WatchHealth(WatchPhase.UNREACHABLE, "The API server does not answer.", NOON, 1)
     assert words(a_list(an_app(), watch=lost))[1] == (
-        f"-# all synced and healthy · **may be old**: The API server does not answer., last seen {AGO}"
+        f"-# all synced and healthy · **may be old**: The API server does not answer, last seen {AGO}"
     )
 
 
