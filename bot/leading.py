@@ -177,7 +177,14 @@ class Leading:
         applier = Applier(database, clock, handle=intake.apply, notice=troubles.quarantined)
         applying = Loop(applier.name, applier.step, longest_wait=timedelta(seconds=2))
         self._alerts = Alerts(
-            database, access, showing, timers, clock=clock, policy=policy, wake_applier=applying.wake
+            database,
+            access,
+            showing,
+            timers,
+            timelines=self._timelines,
+            clock=clock,
+            policy=policy,
+            wake_applier=applying.wake,
         )
         silences = Silences(
             database,

@@ -13,6 +13,8 @@ from bot.alerts.silences.card import incident_key
 from bot.alerts.silences.service import Silences
 from bot.alerts.store import IncidentFilter
 from bot.alerts.timeline.card import ACTION as TIMELINE
+from bot.alerts.timeline.card import PAGE as TIMELINE_PAGE
+from bot.alerts.timeline.card import render_page
 from bot.chat.handlers import Actions
 from bot.chat.keys import pack, unpack
 from bot.chat.replies import Choice, Interaction, acknowledge, actor_from, defer, offered, replace, reply
@@ -41,7 +43,8 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
         actions.register("ack", self._press_ack)
         actions.register("unack", self._press_unack)
         actions.register("details", self._press_details)
-        actions.register(TIMELINE, self._press_timeline)
+        actions.register(TIMELINE, self._press_in_thread)
+        actions.register(TIMELINE_PAGE, self._press_timeline)
         actions.register("list", self._press_list)
 
     @app_commands.command(name="list")
@@ -201,8 +204,16 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
         await acknowledge(interaction)
         await replace(interaction, await self._details(interaction, parse_incident(number), page=int(page)))
 
-    async def _press_timeline(self, interaction: Interaction, key: str) -> None:
+    async def _press_in_thread(self, interaction: Interaction, key: str) -> None:
         await self._press_details(interaction, key.partition("/")[0])
+
+    async def _press_timeline(self, interaction: Interaction, key: str) -> None:
+        number, is_turned, page = key.partition(".")
+        await (acknowledge(interaction) if is_turned else defer(interaction))
+        shown = await self._alerts.read_timeline(
+            parse_incident(number), int(page) if page else None, by=actor_from(interaction)
+        )
+        await (replace if is_turned else reply)(interaction, render_page(shown))
 
     async def _press_list(self, interaction: Interaction, key: str) -> None:
         await acknowledge(interaction)

@@ -17,6 +17,7 @@ from bot.alerts import words
 from bot.alerts.extras import for_people, shown, values_line
 from bot.alerts.model import OURSELVES, Incident, Severity, State, common
 from bot.alerts.routing import FailedMatcher, RouteVerdict
+from bot.alerts.timeline.card import PAGE as TIMELINE_PAGE
 from bot.chat import layout
 from bot.chat.action import ActionButton, button, custom_id
 from bot.chat.rendered import Rendered, TextFile
@@ -137,7 +138,10 @@ def render_details(incident: Incident, page: int = 0) -> discord.ui.LayoutView:
         layout.container(
             layout.text(_headline(incident), layout.subtext(" · ".join(facts))),
             *_part(pages[number]),
-            *_turning("details", f"{incident.number}.", number, len(pages)),
+            layout.row(
+                *_turning("details", f"{incident.number}.", number, len(pages)),
+                button(TIMELINE_PAGE, f"{incident.number}.", "Timeline"),
+            ),
             colour=_colour(incident),
         )
     )
@@ -162,7 +166,7 @@ def render_list(
         layout.container(
             layout.text(f"### {cut(escape(heading), _TITLE)}", layout.subtext(" · ".join(facts))),
             *_part(_fitting(lines) or ["Nothing matches."]),
-            *_turning("list", f"{key}/", page, pages),
+            *((layout.row(*_turning("list", f"{key}/", page, pages)),) if pages > 1 else ()),
         )
     )
 
@@ -388,6 +392,8 @@ def _buttons(incident: Incident) -> Iterator[ActionButton]:
     elif incident.is_open:
         yield button("unack", key, "Unacknowledge")
     yield button("details", key, "Details")
+    if not incident.is_open:
+        yield button(TIMELINE_PAGE, key, "Timeline")
     if incident.is_open and incident.source != OURSELVES:
         yield from _silence_buttons(incident)
 
@@ -469,15 +475,10 @@ def _pages(lines: Iterable[str]) -> Iterator[list[str]]:
     yield page or ["Nothing is known of its alerts."]
 
 
-def _turning(action: str, prefix: str, page: int, pages: int) -> tuple[layout.Item, ...]:
-    if pages <= 1:
-        return ()
-    return (
-        layout.row(
-            button(action, f"{prefix}{max(page - 1, 0)}", "Previous", disabled=page <= 0),
-            button(action, f"{prefix}{page + 1}", "Next", disabled=page >= pages - 1),
-        ),
-    )
+def _turning(action: str, prefix: str, page: int, pages: int) -> Iterator[ActionButton]:
+    if pages > 1:
+        yield button(action, f"{prefix}{max(page - 1, 0)}", "Previous", disabled=page <= 0)
+        yield button(action, f"{prefix}{page + 1}", "Next", disabled=page >= pages - 1)
 
 
 def _list_line(incident: Incident) -> str:

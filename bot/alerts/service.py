@@ -21,6 +21,8 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
 from bot.alerts.showing import Known, Showing, targets_at, targets_of
 from bot.alerts.store import IncidentFilter, Place
+from bot.alerts.timeline.model import Page as TimelinePage
+from bot.alerts.timeline.service import Timelines
 from bot.cards.threads import store as threads_store
 from bot.core.actor import Actor
 from bot.core.clock import Clock
@@ -59,6 +61,7 @@ class Alerts:
         showing: Showing,
         timers: Timers,
         *,
+        timelines: Timelines,
         clock: Clock,
         policy: Callable[[], AlertPolicy],
         wake_applier: Callable[[], None] = lambda: None,
@@ -68,6 +71,7 @@ class Alerts:
         self._access = access
         self._showing = showing
         self._timers = timers
+        self._timelines = timelines
         self._clock = clock
         self._policy = policy
         self._wake_applier = wake_applier
@@ -97,6 +101,16 @@ class Alerts:
             incident = await self._get(tx, number)
         await self._allow(by, "alerts:show", incident)
         return incident
+
+    async def read_timeline(self, number: IncidentNumber, page: int | None, *, by: Actor) -> TimelinePage:
+        """Return a page of what happened to an incident, None: the newest; for whom its details are for.
+
+        Raises:
+            NotFoundError: There is none of this number.
+        """
+        incident = await self.get(number, by=by)
+        async with self._database.reading() as tx:
+            return await self._timelines.read(tx, incident, page)
 
     async def search(self, wanted: IncidentFilter, *, page: int, by: Actor) -> Page:
         """Return a page of the incidents that somebody may see, the worst and newest first."""
@@ -270,7 +284,9 @@ class Alerts:
     async def _get(self, tx: Transaction, number: IncidentNumber) -> Incident:
         incident = await store.find_incident(tx, number)
         if incident is None:
-            raise NotFoundError(f"There is no incident #{number}.")
+            raise NotFoundError(
+                f"There is no incident #{number}. One that ended long ago is not kept any more."
+            )
         return incident
 
 

@@ -247,7 +247,7 @@ def test_a_resolved_card_shrinks():
         f"-# #417 · lasted 12 min, until {stamp(at(12), 't')} · 1 alert · monitoring",
         f"Acknowledged by <@{ALICE}> after 2 min",
     ]
-    assert buttons(made) == {"tm:details:417": "Details"}
+    assert buttons(made) == {"tm:details:417": "Details", "tm:timeline-page:417": "Timeline"}
     assert colour(made) == layout.GOOD
 
 
@@ -321,9 +321,10 @@ def test_details_are_turned_page_by_page_and_hold_everything():
     alerts = [an_alert(pod=f"pod-{number:03}", annotations={"d": f"{number} " * 70}) for number in range(60)]
     incident = an_incident(*alerts)
     first = render_details(incident)
-    assert buttons(first) == {"tm:details:417.1": "Next"}
+    timeline = {"tm:timeline-page:417.": "Timeline"}
+    assert buttons(first) == {"tm:details:417.1": "Next", **timeline}
     second = render_details(incident, 1)
-    assert buttons(second) == {"tm:details:417.0": "Previous", "tm:details:417.2": "Next"}
+    assert buttons(second) == {"tm:details:417.0": "Previous", "tm:details:417.2": "Next", **timeline}
     found = re.search(r"page 1 of (\d+)", texts(first))
     assert found is not None
     count = int(found[1])

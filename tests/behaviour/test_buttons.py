@@ -118,7 +118,7 @@ async def test_details_are_turned_page_by_page_in_place(town):
     )
     first = await town.alice.click(town.alerts.last_message, label="Details")
     assert "page 1 of" in words_of(first.response)
-    assert list(buttons_of(first.response)) == ["Next"]
+    assert list(buttons_of(first.response)) == ["Next", "Timeline"]
     second = await town.alice.click(first.response, label="Next")
     assert second.followups == []
     assert "page 2 of" in words_of(second.response)

@@ -66,7 +66,7 @@ async def test_the_end_shrinks_the_card_and_takes_the_ping_away(town):
     assert words_of(card).startswith("### RESOLVED")
     assert len(words_of(card)) < len(long)
     assert colour_of(card) != colour
-    assert list(buttons_of(card)) == ["Details"]
+    assert list(buttons_of(card)) == ["Details", "Timeline"]
 
 
 async def test_firing_again_soon_is_the_same_card_and_says_so(town):

@@ -129,6 +129,18 @@ async def test_details_can_be_opened_from_the_timeline(threads):
     assert "pod" in words_of(pressed.response or pressed.followups[-1])
 
 
+async def test_who_asks_alone_is_told_what_the_thread_tells(threads):
+    await fire(threads)
+    await fire(threads, "a", "b")
+    await resolve(threads, "a", "b")
+    [timeline] = thread_of(threads).history()
+    [card] = cards_in(threads)
+    answer = await threads.alice.click(card, label="Timeline")
+    assert answer.ephemeral
+    assert "2 alerts fire now" in words_of(timeline)
+    assert words_of(answer.response) == words_of(timeline)
+
+
 async def test_all_here_in_a_thread_is_its_incident(threads):
     await threads.world.receive(a_group(1), a_group(2))
     first, _ = threads.alerts.threads

@@ -112,6 +112,7 @@ class Rooms:
             self.access,
             self.showing,
             self.timers,
+            timelines=self.timelines,
             clock=self.clock,
             policy=lambda: self.policy,
         )

@@ -1,1 +1,1 @@
-"""The timeline of an incident, in the thread of its card: read from the journal, shown as live pages."""
+"""The timeline of an incident, read from the journal: live pages in its thread, and for who asks alone."""

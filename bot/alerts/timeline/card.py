@@ -4,11 +4,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+import discord
+
 from bot.alerts.model import Incident
-from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, SILENCED, UNMUTED, UNSILENCED, condense
+from bot.alerts.timeline.model import (
+    CALLED,
+    CHANGED,
+    MUTED,
+    SILENCED,
+    UNMUTED,
+    UNSILENCED,
+    Page,
+    condense,
+)
 from bot.alerts.words import where
 from bot.chat import layout
-from bot.chat.action import button, custom_id
+from bot.chat.action import ActionButton, button, custom_id
 from bot.chat.rendered import Rendered
 from bot.chat.text import code, cut, escape, timestamp
 from bot.core.actor import Actor, ActorKind
@@ -17,6 +28,9 @@ from bot.journal.model import Entry, Outcome, Recorded, Scalar
 from bot.journal.words import change_words
 
 ACTION: Final = "timeline"
+"""On a page in a thread, which is found again by it."""
+PAGE: Final = "timeline-page"
+"""Opens the newest page for who presses; with a dot and a number, or only a dot for the newest, in place."""
 
 _TITLE: Final = 100
 _PLACE: Final = 80
@@ -53,22 +67,47 @@ _SILENCING: Final = frozenset({"alerts:silence", "alerts:unsilence"})
 
 
 def render_timeline(incident: Incident, entries: Sequence[Recorded], *, page: int, key: str) -> Rendered:
-    """Return a page, whose entries come oldest first; `key` names it."""
+    """Return a page in a thread, whose entries come oldest first; `key` names it."""
     continued = f", continued ({page})" if page > 1 else ""
-    place = cut(escape(where(incident)), _PLACE)
-    view = layout.view(
+    view = _page(incident, entries, continued=continued, buttons=[button(ACTION, key, "Details")])
+    return Rendered(view=view, marker=custom_id(ACTION, key), silent=True)
+
+
+def render_page(page: Page) -> discord.ui.LayoutView:
+    """Return the private answer to somebody who asked for a timeline."""
+    which = f"page {page.number} of {page.of}" if page.of > 1 else ""
+    back = button("details", f"{page.incident.number}.0", "Details")
+    return _page(page.incident, page.entries, which=which, buttons=[*_turning(page), back])
+
+
+def _page(
+    incident: Incident,
+    entries: Sequence[Recorded],
+    *,
+    continued: str = "",
+    which: str = "",
+    buttons: Iterable[ActionButton],
+) -> discord.ui.LayoutView:
+    facts = (f"#{incident.number}", cut(escape(where(incident)), _PLACE), which)
+    return layout.view(
         layout.container(
             layout.text(
                 f"### TIMELINE · {cut(escape(incident.title), _TITLE)}{continued}",
-                layout.subtext(f"#{incident.number} · {place}" if place else f"#{incident.number}"),
+                layout.subtext(" · ".join(fact for fact in facts if fact)),
             ),
             layout.gap(),
             layout.text(*(list(_lines(condense(entries))) or ["Nothing is written down yet."])),
-            layout.row(button(ACTION, key, "Details")),
+            layout.row(*buttons),
             colour=layout.QUIET,
         )
     )
-    return Rendered(view=view, marker=custom_id(ACTION, key), silent=True)
+
+
+def _turning(page: Page) -> Iterator[ActionButton]:
+    if page.of > 1:
+        key = page.incident.number
+        yield button(PAGE, f"{key}.{page.number - 1}", "Previous", disabled=page.number <= 1)
+        yield button(PAGE, f"{key}.{page.number + 1}", "Next", disabled=page.number >= page.of)
 
 
 def _lines(entries: Iterable[Recorded]) -> Iterator[str]:

@@ -1,9 +1,11 @@
 """What a timeline shows, and on which page: values and pure decisions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+from bot.alerts.model import Incident
 from bot.journal.model import Recorded
 
 CALLED, CHANGED, MUTED, UNMUTED = "alerts:called", "alerts:changed", "alerts:muted", "alerts:unmuted"
@@ -15,6 +17,19 @@ That somebody silenced is written down once, whatever that hides; these say it o
 
 PAGE_ENTRIES = 25
 """Entries on a page: as many lines, at their longest, as a message takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a timeline."""
+
+    incident: Incident
+    entries: tuple[Recorded, ...]
+    """Oldest first."""
+    number: int
+    """From 1, which is the oldest."""
+    of: int
+    """How many pages there are."""
 
 
 def count_pages(entries: int) -> int:

@@ -1,9 +1,9 @@
-"""Keeps the timelines in threads current: each entry about an incident has its page rendered anew."""
+"""Reads timelines, and keeps those in threads current: each entry has its page rendered anew."""
 
 from bot.alerts import kinds, store
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model import Incident, IncidentNumber
 from bot.alerts.timeline.card import render_timeline
-from bot.alerts.timeline.model import PAGE_ENTRIES, count_pages
+from bot.alerts.timeline.model import PAGE_ENTRIES, Page, count_pages
 from bot.cards.model import Priority
 from bot.cards.store import Cards
 from bot.cards.threads.model import Thread
@@ -49,12 +49,24 @@ class Timelines:
         async with self._database.reading() as tx:
             incident = await store.find_incident(tx, IncidentNumber(int(number)))
             count = await self._count(tx, int(number))
-            # Newest first: of all since this page began, the last ones are on it.
-            since = max(count - (page - 1) * PAGE_ENTRIES, 1)
-            newest_first = await self._journal.list_entries(tx, Filter(incident=int(number)), limit=since)
+            entries = await self._entries(tx, int(number), page, count)
         if incident is None:
             return None
-        return render_timeline(incident, newest_first[::-1][:PAGE_ENTRIES], page=page, key=key)
+        return render_timeline(incident, entries, page=page, key=key)
+
+    async def read(self, tx: Transaction, incident: Incident, number: int | None) -> Page:
+        """Return a page, None: the newest; one that does not exist is the nearest one."""
+        count = await self._count(tx, incident.number)
+        last = count_pages(count)
+        number = last if number is None else min(max(number, 1), last)
+        entries = await self._entries(tx, incident.number, number, count)
+        return Page(incident, tuple(entries), number, last)
+
+    async def _entries(self, tx: Transaction, number: int, page: int, count: int) -> list[Recorded]:
+        # Newest first: of all since this page began, the last ones are on it.
+        since = max(count - (page - 1) * PAGE_ENTRIES, 1)
+        newest_first = await self._journal.list_entries(tx, Filter(incident=number), limit=since)
+        return newest_first[::-1][:PAGE_ENTRIES]
 
     async def _count(self, tx: Transaction, number: int) -> int:
         return await self._journal.count_entries(tx, Filter(incident=number))

@@ -6,8 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.timeline.card import render_timeline
-from bot.alerts.timeline.model import CALLED, CHANGED, MUTED, PAGE_ENTRIES, SILENCED, UNMUTED, UNSILENCED
+from bot.alerts.timeline.card import render_page, render_timeline
+from bot.alerts.timeline.model import (
+    CALLED,
+    CHANGED,
+    MUTED,
+    PAGE_ENTRIES,
+    SILENCED,
+    UNMUTED,
+    UNSILENCED,
+    Page,
+)
 from bot.chat.layout import content_length, problems
 from bot.core.actor import THE_MACHINE, Actor, ActorKind
 from bot.journal.model import Entry, Outcome, Recorded
@@ -27,8 +36,22 @@ def page(*entries, number=1, incident=None):
     return render_timeline(shown, entries, page=number, key=f"417/{number}")
 
 
+def private(*entries, number=1, of=1, incident=None):
+    return render_page(Page(incident or an_incident(an_alert(namespace="prod")), entries, number, of))
+
+
 def texts(rendered):
-    return [item.content for item in rendered.view.walk_children() if hasattr(item, "content")]
+    return texts_of(rendered.view)
+
+
+def texts_of(view):
+    return [item.content for item in view.walk_children() if hasattr(item, "content")]
+
+
+def buttons(view):
+    """The custom_ids of the buttons by their labels, of those only that can be pressed."""
+    found = [item.item for item in view.walk_children() if hasattr(item, "item")]
+    return {button.label: button.custom_id for button in found if not button.disabled}
 
 
 def lines(rendered):
@@ -109,6 +132,35 @@ def test_the_head_says_of_what_and_which_page():
     )
 
 
+def test_who_asks_alone_reads_the_same_words_and_which_page_it_is():
+    told = [recorded("alerts:opened", detail=COUNTS), recorded("alerts:ack", by=ADA, minutes=1)]
+    head, said = texts_of(private(*told, number=2, of=3))
+    assert head.splitlines() == ["### TIMELINE · KubePodCrashLooping", "-# #417 · prod · page 2 of 3"]
+    assert said == texts(page(*told))[-1]
+
+
+def test_a_timeline_of_one_page_is_not_turned_and_leads_back_to_the_details():
+    alone = private(recorded("alerts:unknown"))
+    assert texts_of(alone)[0].splitlines()[-1] == "-# #417 · prod"
+    assert buttons(alone) == {"Details": "tm:details:417.0"}
+
+
+@pytest.mark.parametrize(
+    ("number", "offered"),
+    [
+        (1, {"Next": "tm:timeline-page:417.2"}),
+        (2, {"Previous": "tm:timeline-page:417.1", "Next": "tm:timeline-page:417.3"}),
+        (3, {"Previous": "tm:timeline-page:417.2"}),
+    ],
+)
+def test_pages_are_turned_where_there_are_more(number, offered):
+    assert buttons(private(number=number, of=3)) == {**offered, "Details": "tm:details:417.0"}
+
+
+def test_before_anything_is_written_down_it_says_so():
+    assert texts_of(private())[-1] == "Nothing is written down yet."
+
+
 def test_it_leaves_phones_quiet_and_pings_nobody():
     shown = page(recorded("alerts:ack", by=ADA))
     assert shown.silent
@@ -155,9 +207,11 @@ def test_whatever_was_written_a_page_fits_into_a_message(entries, name):
     incident = an_incident(an_alert(namespace=name * 50), group_labels={"alertname": name * 50})
     shown = page(*entries, number=99, incident=incident)
     assert problems(shown.view) == []
+    assert problems(private(*entries, number=98, of=99, incident=incident)) == []
 
 
 def test_the_longest_lines_fill_a_page_without_bursting_it():
     entry = recorded("alerts:ack", by=Actor(ActorKind.PERSON, "9" * 20, ""), reason="\U0001f525" * 500)
-    shown = page(*[entry] * PAGE_ENTRIES, incident=an_incident(an_alert("x" * 400, namespace="y" * 400)))
-    assert 3_000 < content_length(shown.view) <= 4_000
+    told, incident = [entry] * PAGE_ENTRIES, an_incident(an_alert("x" * 400, namespace="y" * 400))
+    assert 3_000 < content_length(page(*told, incident=incident).view) <= 4_000
+    assert 3_000 < content_length(private(*told, number=998, of=999, incident=incident)) <= 4_000
