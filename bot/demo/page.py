@@ -34,6 +34,8 @@ def make_lively(preview: simcord.Preview, turn: asyncio.Lock) -> None:
             return await act(context_id, body)
 
     def publish_ages(page: Any, **options: Any) -> None:
+        # Of several pages SimCord moves the time of one alone.
+        preview._advance_presentation_time()  # noqa: SLF001
         publish(page, **options)
         for message in page.snapshot.get("messages", {}).values():
             # The page draws a message anew when anything of it has changed.

@@ -39,7 +39,8 @@ def draw(folder: Path) -> None:
         _draw(board, folder / "minecraft-board.png")
         run_command(games, "/minecraft history", server="survival")
         past = answered(games, "the last 24 hours").locator(".component-container")
-        expect(past.get_by_role("img", name="Players on survival")).to_be_visible()
+        picture = past.get_by_role("img", name="Players on survival").element_handle()
+        games.wait_for_function("picture => picture.naturalWidth > 0", arg=picture)
         _draw(past, folder / "minecraft-history.png")
 
 

@@ -60,7 +60,7 @@ class Games:
 async def simulated_games(cluster: ApiServer) -> AsyncIterator[Games]:
     """Have the servers in the cluster."""
     chance = Random(_SEED)  # noqa: S311 (it decides who plays)
-    motd = "§a§lSurvival§r with friends\n§7Season 4: §othe deep dark"
+    motd = "§a§lSurvival§r with friends\n§7Season 4: §oa dark that is deep"
     survival = Game("survival", motd, most=20, usually=7, chance=chance)
     creative = Game("creative", "§bCreative§r: build what you like", most=10, usually=3, chance=chance)
     host = Host(cluster)
