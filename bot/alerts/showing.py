@@ -198,9 +198,8 @@ class Showing:
             priority=Priority.URGENT if incident.severity is Severity.CRITICAL else Priority.HIGH,
         )
         await self._set_reminder(tx, incident, destination)
-        if destination.thread:
-            called = ", ".join(destination.mention)
-            await self._journal.append(tx, entry_of(incident, CALLED, reason=reason, called=called))
+        called = ", ".join(destination.mention)
+        await self._journal.append(tx, entry_of(incident, CALLED, reason=reason, called=called))
 
     async def _pinged_lately(self, tx: Transaction, incident: Incident, destination: Destination) -> bool:
         ping = await store.find_ping(tx, incident.number, destination.channel)

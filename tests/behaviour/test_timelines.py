@@ -143,3 +143,12 @@ async def test_it_is_pressed_and_turned_after_a_restart(long):
     await long.restart()
     oldest = await long.alice.click(newest.response, label="Previous")
     assert len(told_in(oldest)) == PAGE_ENTRIES
+
+
+async def test_who_was_called_again_is_told_without_a_thread_too(town):
+    await town.world.receive(a_body(an_entry(severity="critical")))
+    await town.world.pass_time(timedelta(minutes=15))
+    card = town.critical.history()[0]
+    details = await town.alice.click(card, label="Details")
+    answer = await town.alice.click(details.response, label="Timeline")
+    assert told_in(answer)[1].startswith("Called **oncall**")
