@@ -208,6 +208,7 @@ class Playground:
             can_start=workload is not None and self._settings().write,
             is_wanted=workload is not None and not workload.is_stopped,
             is_coming=workload is not None and workload.ready < workload.wanted,
+            is_being_started=self._polling.is_being_started(server.name),
             pods=_pod_words(found.pods) if found is not None else (),
             hint=self._hint(found),
         )

@@ -78,7 +78,7 @@ def _shown(view: View) -> tuple[object, ...]:
     """Return what is worth an edit: a latency that trembles is not."""
     standing = view.standing
     facts = _facts(standing) if standing is not None else None
-    return (view.server, view.can_start, view.is_wanted, view.is_coming, view.pods, facts)
+    return (view.server, view.can_start, view.is_wanted, view.condition, view.is_coming, view.pods, facts)
 
 
 def _facts(standing: Standing) -> tuple[object, ...]:

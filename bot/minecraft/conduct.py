@@ -76,10 +76,17 @@ class Starting(_Scaling):
         if workload.operation == operation.id:
             return
         await self._scale(operation, workload)
+        self._polling.note_start(operation.plan.request["server"], goes_on=True)
         await self._note(operation, None)
 
     async def observe(self, operation: Operation) -> Progress:
         """Look at the workload, and whether the server answers."""
+        progress = await self._look(operation)
+        goes_on = not progress.state.is_final
+        self._polling.note_start(operation.plan.request["server"], goes_on=goes_on)
+        return progress
+
+    async def _look(self, operation: Operation) -> Progress:
         workload, age = await self._workload(operation), self._age(operation)
         if workload.operation != operation.id:
             return Progress(state=State.SUPERSEDED, outcome="Somebody else has scaled it meanwhile.")

@@ -377,6 +377,8 @@ class View:
     """Whether what runs it says that it is to run."""
     is_coming: bool = False
     """Whether it is to run, and what runs it is not ready yet."""
+    is_being_started: bool = False
+    """Whether somebody has asked for it, and waits for its answer."""
     pods: tuple[str, ...] = ()
     """Plain: how each of several pods behind the address is."""
     hint: str = ""
@@ -392,7 +394,8 @@ class View:
         """How it is, with what is known of whatever runs it; None: it was not asked yet."""
         if self.standing is None:
             return None
-        return Condition.STARTING if self.is_coming and not self.is_up else self.standing.condition
+        starts = (self.is_coming or self.is_being_started) and not self.is_up
+        return Condition.STARTING if starts else self.standing.condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

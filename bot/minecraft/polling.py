@@ -66,6 +66,7 @@ class Polling:
         self._shown: dict[str, Server] = {}
         self._saved: dict[str, Standing] = {}
         self._kept: dict[str, Sample] = {}
+        self._being_started: set[str] = set()
         self._on_change: Callable[[], None] = _nobody
 
     def on_change(self, callback: Callable[[], None]) -> None:
@@ -105,6 +106,16 @@ class Polling:
         changed = replace(standing, stop=stop)
         await store.save_standing(tx, changed)
         tx.after_commit(lambda: self._noted(server, stop))
+
+    def note_start(self, server: str, *, goes_on: bool) -> None:
+        """Remember whether somebody is starting a server, as long as this process lives."""
+        if goes_on != (server in self._being_started):
+            self._being_started ^= {server}
+            self._on_change()
+
+    def is_being_started(self, server: str) -> bool:
+        """Tell whether somebody is starting a server."""
+        return server in self._being_started
 
     def _noted(self, server: str, stop: Stop | None) -> None:
         if (standing := self._standings.get(server)) is not None:

@@ -194,6 +194,7 @@ async def test_a_start_is_followed_until_the_server_answers(town, stage):
     await seen(town, stage)
     assert "waiting for an answer" in words_of(card_of(town))
     assert "1 of 1 pods ready" in words_of(card_of(town))
+    assert "**survival**  starting\n-# It does not answer yet." in words_of(town.board)
     await stage.game.open()
     await seen(town, stage)
     await seen(town, stage)

@@ -206,6 +206,8 @@ def _why(view: View) -> str:
         return view.hint
     if view.is_coming:
         return escape(", ".join(view.pods)) or "Its pod is not ready yet."
+    if view.is_being_started:
+        return "It does not answer yet."
     return escape(standing.trouble.sentence) if standing.trouble else ""
 
 
