@@ -59,9 +59,13 @@ def demo(*arguments: str) -> Iterator[Demo]:
                 break
         yield Demo(process, started_at, said)
     finally:
+        ended = process.poll()
         process.terminate()
         try:
-            process.communicate(timeout=30)
+            _, complaints = process.communicate(timeout=30)
+            if ended is not None:
+                # Shown with a test that failed.
+                sys.stderr.write(f"The demo had ended with {ended} before the test did. It said:\n{complaints}")
         except subprocess.TimeoutExpired:
             process.kill()
             raise
