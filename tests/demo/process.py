@@ -65,7 +65,9 @@ def demo(*arguments: str) -> Iterator[Demo]:
             _, complaints = process.communicate(timeout=30)
             if ended is not None:
                 # Shown with a test that failed.
-                sys.stderr.write(f"The demo had ended with {ended} before the test did. It said:\n{complaints}")
+                sys.stderr.write(
+                    f"The demo had ended with {ended} before the test did. It said:\n{complaints}"
+                )
         except subprocess.TimeoutExpired:
             process.kill()
             raise
