@@ -65,6 +65,9 @@ def sync_patch(detail: ApplicationDetail, order: SyncOrder) -> Json:
     if order.selected:
         sync["resources"] = [_selected(key) for key in order.selected]
     retry = _retry(detail.retry)
+    if any(order.revisions):
+        # A further try would otherwise go to whatever is newest then, which nobody has asked for.
+        retry.pop("refresh", None)
     return _operation(detail, order, sync, {"retry": retry} if retry else {})
 
 

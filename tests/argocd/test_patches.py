@@ -89,6 +89,12 @@ def test_a_person_is_never_a_machine():
     assert "automated" not in sync_patch(read_detail(RAW), ORDER)["operation"]["initiatedBy"]
 
 
+def test_a_sync_to_a_revision_goes_there_on_each_try():
+    patch = sync_patch(read_detail(RAW), SyncOrder(operation="op-1", by="maya", revisions=(SHA,)))
+    assert patch["operation"]["retry"] == {name: RETRY[name] for name in ("limit", "backoff")}
+    fits(RAW, patch)
+
+
 def test_a_sync_of_little_asks_for_little():
     patch = sync_patch(read_detail(a_raw_application()), SyncOrder(operation="op-1", by="maya", prune=True))
     assert patch["operation"]["sync"] == {"prune": True, "dryRun": False, "syncStrategy": {"hook": {}}}
