@@ -48,6 +48,11 @@ def pytest_unconfigure(config):
     _started.clear()
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Leave bytes out of the names of tests: gzip writes the time into them, and the workers would disagree on the names."""
+    return argname if isinstance(val, bytes) else None
+
+
 def _apart(coroutine):
     """Run to the end in a loop of its own, wherever we are called from."""
     with ThreadPoolExecutor(1) as executor:

@@ -38,7 +38,13 @@ def test_one_byte_over_the_limit_is_too_large():
 
 @pytest.mark.parametrize(
     "damaged",
-    [b"", b"not gzip", gzip.compress(TEXT)[:-9], gzip.compress(TEXT)[:20], gzip.compress(TEXT) + b"more"],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"not gzip", id="not gzip"),
+        pytest.param(gzip.compress(TEXT)[:-9], id="without its end"),
+        pytest.param(gzip.compress(TEXT)[:20], id="only its beginning"),
+        pytest.param(gzip.compress(TEXT) + b"more", id="with more after it"),
+    ],
 )
 def test_what_is_not_whole_gzip_is_not_inflated(damaged):
     assert inflate(damaged, "gzip", max_bytes=10_000) is None
