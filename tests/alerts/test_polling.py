@@ -20,7 +20,7 @@ from bot.core.tasks import running
 from bot.journal.model import Filter
 from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import OPERATORS, Rooms, a_route, open_rooms
-from tests.support.peers import a_posted_alert, a_running_peer, served
+from tests.support.peers import a_posted_alert, a_running_peer, served, until
 from tests.support.people import a_person
 from tests.support.running import free_port
 from tests.support.silencing import Silencing, delivered
@@ -193,11 +193,13 @@ async def test_what_another_alert_inhibits_is_muted_until_that_is_over(real, wat
         await ours.rooms.receive(await delivered(real))
         await ours.look()
         await real.post(a_posted_alert("Down", severity="critical", cluster="blue"))
+        await until(real.inhibited)
         await ours.look()
         muted = await ours.first()
         assert (state_word(muted), len(muted.muting.inhibitors)) == ("MUTED", 1)
         assert await ours.reminder() is None
         await real.post(a_posted_alert("Down", severity="critical", cluster="blue", until=datetime.now(UTC)))
+        await until(real.inhibited, lambda names: not names)
         await ours.look()
         assert state_word(await ours.first()) == "WARNING"
         assert await ours.reminder() is not None
@@ -223,6 +225,7 @@ async def test_an_alert_that_was_never_delivered_is_opened(real, watch):
     async with watch(real.url) as ours:
         await ours.rooms.receive(await delivered(real))
         await real.post(a_posted_alert("DiskFull", namespace="db"))
+        await until(real.grouped, lambda names: "DiskFull" in names)
         await ours.look(2)
         opened = await ours.rooms.incident(2)
         assert opened.title == "DiskFull"
@@ -346,6 +349,7 @@ async def test_what_opens_while_it_is_asked_is_not_opened_again(real, watch):
         await ours.rooms.receive(await delivered(real))
         disk = {"alertname": "DiskFull", "namespace": "db"}
         await real.post(a_posted_alert("DiskFull", namespace="db"))
+        await until(real.grouped, lambda names: "DiskFull" in names)
         await ours.look()
         told = await delivered(real, group=disk)
         over = told.replace(b'"firing"', b'"resolved"').replace(b"0001-01-01", b"2096-01-01")

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import web
@@ -14,6 +14,7 @@ from tests.support.alertmanager import find_program
 from tests.support.running import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
+T = TypeVar("T")
 
 CONFIG = """
 global: {resolve_timeout: 5m}
@@ -31,6 +32,18 @@ receivers:
 """Sends nothing: a receiver without a webhook."""
 
 
+async def until(asked: Callable[[], Awaitable[T]], is_so: Callable[[T], bool] = bool) -> T:
+    """Ask until it is so, and return what was answered then.
+
+    A posted alert is listed at once, and so is what silences it. What inhibits it, the groups and the other
+    peers hear of it some time after the post was answered, and nothing else tells when.
+    """
+    async with asyncio.timeout(10):
+        while not is_so(answer := await asked()):  # noqa: ASYNC110  # Another process.
+            await asyncio.sleep(0.02)
+    return answer
+
+
 class RunningPeer:
     """One running process."""
 
@@ -46,7 +59,19 @@ class RunningPeer:
 
     async def alerts(self) -> list[dict[str, Any]]:
         """Return what it lists, as it lists it."""
-        async with self._session.get(f"{self.url}/api/v2/alerts") as response:
+        return await self._list("alerts")
+
+    async def inhibited(self) -> list[str]:
+        """Return the names of the alerts that others inhibit."""
+        return [each["labels"]["alertname"] for each in await self.alerts() if each["status"]["inhibitedBy"]]
+
+    async def grouped(self) -> list[str]:
+        """Return the names of the alerts that are in a group, once for each."""
+        groups = await self._list("alerts/groups")
+        return sorted(each["labels"]["alertname"] for group in groups for each in group["alerts"])
+
+    async def _list(self, what: str) -> list[dict[str, Any]]:
+        async with self._session.get(f"{self.url}/api/v2/{what}") as response:
             return await response.json()
 
     async def amtool(self, *arguments: str) -> str:

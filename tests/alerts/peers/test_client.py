@@ -19,7 +19,7 @@ from bot.core.clock import SystemClock
 from bot.core.errors import BrokenError, InvalidError, NotFoundError, UnavailableError
 from bot.core.matchers import parse_matchers
 from tests.support.alerts import an_alert, an_incident
-from tests.support.peers import CONFIG, a_posted_alert, a_running_pair, a_running_peer, served
+from tests.support.peers import CONFIG, a_posted_alert, a_running_pair, a_running_peer, served, until
 from tests.support.running import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -175,6 +175,7 @@ async def test_an_inhibited_alert_says_by_what(real, cluster):
     await real.post(
         a_posted_alert("Cause", severity="critical", cluster="c"), a_posted_alert("Effect", cluster="c")
     )
+    await until(real.inhibited)
     alerts = {alert.labels["alertname"]: alert for alert in await cluster(real.url).list_alerts()}
     assert alerts["Effect"].inhibited_by == (alerts["Cause"].fingerprint,)
 
@@ -189,6 +190,7 @@ async def test_the_status_has_its_start_and_its_times(real, cluster):
 async def test_a_look_has_alerts_and_status_and_can_have_groups(real, cluster):
     ours = cluster(real.url)
     await real.post(a_posted_alert(namespace="prod", pod="a"), a_posted_alert(namespace="prod", pod="b"))
+    await until(real.grouped, lambda names: len(names) == 2)
     seen = await ours.look()
     assert isinstance(seen, Snapshot)
     assert [len(view.alerts) for view in seen.views] == [2]
@@ -202,6 +204,7 @@ async def test_what_a_real_one_shows_is_understood_by_the_reconciler(real, clust
     ours = cluster(real.url)
     await real.post(a_posted_alert(namespace="prod"))
     silence_id = await ours.create_silence(a_silence())
+    await until(real.grouped)
     seen = await ours.look_at_groups(await ours.look())
     (listed,) = seen.views[0].alerts
     known = replace(an_alert(namespace="prod"), fingerprint=listed.fingerprint, labels=listed.labels)
@@ -220,10 +223,7 @@ async def test_two_peers_share_silences_and_their_alerts_are_merged(tmp_path, cl
         await second.post(a_posted_alert(pod="both"))
         assert {alert.labels["pod"] for alert in await ours.list_alerts()} == {"both", "first"}
         silence_id = await ours.create_silence(a_silence())
-        async with asyncio.timeout(10):
-            # Gossip is heard of in no other way.
-            while not await cluster(second.url).list_silences():  # noqa: ASYNC110 (another process)
-                await asyncio.sleep(0.05)
+        await until(cluster(second.url).list_silences)
         await first.stop()
         assert (await ours.get_silence(silence_id)).created_by.startswith("harold")
         seen = await ours.look()

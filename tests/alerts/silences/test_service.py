@@ -24,7 +24,7 @@ from bot.core.errors import (
 )
 from bot.journal.words import change_words
 from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
-from tests.support.peers import a_posted_alert, a_running_pair, a_running_peer
+from tests.support.peers import a_posted_alert, a_running_pair, a_running_peer, until
 from tests.support.people import a_person
 from tests.support.running import free_port
 from tests.support.silencing import Silencing, delivered
@@ -434,13 +434,6 @@ async def test_while_one_of_a_pair_is_down_the_other_silences_extends_and_ends(d
             again = await silenced(world)
             assert await quiet(second) == [("shop", "a")]
             assert (await world.rooms.incident(1)).muting.silences == (again,)
-
-
-async def until(seen):
-    """Wait for what gossip brings: nothing else tells of it."""
-    async with asyncio.timeout(10):
-        while not await seen():  # noqa: ASYNC110 (another process)
-            await asyncio.sleep(0.05)
 
 
 async def test_what_was_expired_elsewhere_can_be_ended_and_extended_all_the_same(world, peer):
