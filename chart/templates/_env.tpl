@@ -16,7 +16,8 @@
   value: /tmp/matplotlib
 {{- with include "the-machine.postgresqlSecret" . }}
 {{- $secret := . }}
-{{- range $variable, $key := dict "DB_HOST" "host" "DB_PORT" "port" "DB_NAME" "dbname" "DB_USER" "username" "DB_PASSWORD" "password" }}
+{{- /* PostgreSQL's own variables: in an address a password would need its special characters escaped. */}}
+{{- range $variable, $key := dict "PGHOST" "host" "PGPORT" "port" "PGDATABASE" "dbname" "PGUSER" "username" "PGPASSWORD" "password" }}
 - name: {{ $variable }}
   valueFrom:
     secretKeyRef:
@@ -24,7 +25,7 @@
       key: {{ $key }}
 {{- end }}
 - name: MACHINE_DATABASE__URL
-  value: postgresql+asyncpg://$(DB_USER):$(DB_PASSWORD)@$(DB_HOST):$(DB_PORT)/$(DB_NAME)
+  value: postgresql+asyncpg://
 {{- end }}
 {{- with .Values.otlp.endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT

@@ -215,15 +215,29 @@ def test_postgresql_rolls_and_spreads():
     assert "topologySpreadConstraints" not in rendered(POSTGRESQL).pod
 
 
-def test_a_secret_of_cloudnativepg_becomes_the_address():
+def test_a_secret_of_cloudnativepg_says_where_the_database_is_whatever_its_password():
     found = rendered({"postgresql": {"existingSecret": "shared-app"}, "replicas": 2})
     env = {each["name"]: each for each in found.container["env"]}
-    assert env["DB_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "shared-app", "key": "password"}
-    names = list(env)
-    assert max(names.index(name) for name in names if name.startswith("DB_")) < names.index(
-        "MACHINE_DATABASE__URL"
-    )
+    keys = {
+        "PGHOST": "host",
+        "PGPORT": "port",
+        "PGDATABASE": "dbname",
+        "PGUSER": "username",
+        "PGPASSWORD": "password",
+    }
+    for name, key in keys.items():
+        assert env[name]["valueFrom"]["secretKeyRef"] == {"name": "shared-app", "key": key}
+    # In an address an @ or a / of the password would end it.
+    assert env["MACHINE_DATABASE__URL"]["value"] == "postgresql+asyncpg://"
     assert "database" not in yaml.safe_load(found.config)
+
+
+def test_a_pooler_takes_the_place_of_the_database():
+    pooler = {"name": "PGHOST", "value": "the-machine-db-pooler-rw"}
+    env = rendered({"postgresql": {"existingSecret": "shared-app"}, "extraEnv": [pooler]}).container["env"]
+    assert [each for each in env if each["name"] == "PGHOST"] == [pooler]
+    # What refers to a variable finds only those before it, and the person's own come last.
+    assert "$(PG" not in yaml.safe_dump(env)
 
 
 def test_a_cluster_of_cloudnativepg_comes_before_the_bot():
@@ -234,7 +248,19 @@ def test_a_cluster_of_cloudnativepg_comes_before_the_bot():
     assert cluster["spec"]["instances"] == 5
     assert cluster["spec"]["bootstrap"]["initdb"] == {"database": "machine", "owner": "machine"}
     names = {each["name"]: each for each in found.container["env"]}
-    assert names["DB_HOST"]["valueFrom"]["secretKeyRef"]["name"] == "the-machine-db-app"
+    assert names["PGHOST"]["valueFrom"]["secretKeyRef"]["name"] == "the-machine-db-app"
+
+
+def test_a_cluster_that_recovers_from_a_backup_makes_no_new_database():
+    def bootstrap(said):
+        cluster = {"enabled": True, "spec": {"bootstrap": said}}
+        return rendered({"postgresql": {"cluster": cluster}}).one("Cluster")["spec"]["bootstrap"]
+
+    recovery = {"recovery": {"source": "former", "database": "machine", "owner": "machine"}}
+    # CloudNativePG refuses two ways to begin.
+    assert bootstrap(recovery) == recovery
+    checked = {"database": "machine", "owner": "machine", "dataChecksums": True}
+    assert bootstrap({"initdb": {"dataChecksums": True}}) == {"initdb": checked}
 
 
 def test_two_databases_are_refused():

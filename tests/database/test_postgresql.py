@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from bot.core.errors import LostLeadershipError, UnavailableError
@@ -36,6 +36,17 @@ async def end_its_connections(url):
     others = "datname = current_database() AND pid <> pg_backend_pid()"
     async with Database(url) as database, database.reading() as tx:
         await tx.execute(text(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"))
+
+
+async def test_postgresqls_own_variables_say_what_the_address_does_not(url, monkeypatch):
+    address = make_url(url)
+    said = {"PGHOST": address.host, "PGPORT": address.port, "PGUSER": address.username}
+    for name, value in {**said, "PGDATABASE": address.database}.items():
+        monkeypatch.setenv(name, str(value))
+    async with Database("postgresql+asyncpg://") as database, database.transaction() as tx:
+        await set_fact(tx, "colour", "red")
+    async with Database(url) as database, database.reading() as tx:
+        assert await find_fact(tx, "colour") == "red"
 
 
 async def test_a_connection_that_was_lost_while_idle_is_replaced(url, monkeypatch):
