@@ -7,7 +7,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.alerts.card import render_acknowledged, render_details, render_explained, render_list
-from bot.alerts.model import IncidentNumber, Severity
+from bot.alerts.model.incident import IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.service import PAGE, Alerts
 from bot.alerts.silences.card import incident_key
 from bot.alerts.silences.service import Silences

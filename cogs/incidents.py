@@ -6,7 +6,7 @@ from typing import Final
 
 from discord import app_commands
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.showing import Known
 from bot.chat.text import cut_plain, plain
 from bot.core.errors import InvalidError

@@ -7,7 +7,7 @@ from typing import Any, Final
 import discord
 from discord.ext import commands
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.silences.card import (
     created_words,
     ended_words,

@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from bot.alerts import store as alerts_store
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.settings import RetentionSettings
 from bot.cards import store as cards_store
 from bot.cards.threads import store as threads_store

@@ -98,7 +98,7 @@ VIOLATIONS = {
     ),
     "core": ("bot/core/violation.py", "import structlog"),
     "pure": ("bot/alerts/card.py", "import bot.core.loops"),
-    "decisions": ("bot/alerts/model.py", "import discord"),
+    "decisions": ("bot/alerts/model/incident.py", "import discord"),
     "drawings": ("bot/alerts/card.py", "import bot.alerts.store"),
     "discord": ("bot/alerts/service.py", "import discord"),
     "database": ("bot/alerts/service.py", "import sqlalchemy"),

@@ -10,7 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from bot.alerts.inbox.model import QuarantineReason, UnreadableError
-from bot.alerts.model import Alert, Change, Notification
+from bot.alerts.model.alert import Alert
+from bot.alerts.model.applying import Change
+from bot.alerts.model.notification import Notification
 from bot.alerts.payload import Json, read_body, read_notification, wrong
 
 _REASONS = {

@@ -15,7 +15,10 @@ import discord
 
 from bot.alerts import words
 from bot.alerts.extras import for_people, shown, values_line
-from bot.alerts.model import OURSELVES, Incident, Severity, State, common
+from bot.alerts.model.alert import common
+from bot.alerts.model.incident import Incident, State
+from bot.alerts.model.notification import OURSELVES
+from bot.alerts.model.severity import Severity
 from bot.alerts.routing import FailedMatcher, RouteVerdict
 from bot.alerts.timeline.card import PAGE as TIMELINE_PAGE
 from bot.chat import layout

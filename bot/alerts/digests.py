@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from bot.access.service import Access
-from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.model.incident import Incident, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.service import Alerts
 from bot.alerts.showing import targets_at

@@ -23,7 +23,8 @@ from bot.alerts.extras import (
     numbers_in,
 )
 from bot.alerts.inbox.model import QuarantineReason, UnreadableError
-from bot.alerts.model import AlertStatus, Notification, in_organisation
+from bot.alerts.model.alert import AlertStatus
+from bot.alerts.model.notification import Notification, in_organisation
 from bot.alerts.payload import Json, read_body, read_notification
 
 _VERSIONS = frozenset({None, "1", 1.0, "4"})

@@ -9,16 +9,9 @@ import structlog
 from bot.alerts import alertmanager, grafana, store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import Delivery, DeliveryState, Kind
-from bot.alerts.model import (
-    Change,
-    Destination,
-    Incident,
-    Notification,
-    Outcome,
-    apply_notification,
-    heard_of,
-    join_destinations,
-)
+from bot.alerts.model.applying import Change, Outcome, apply_notification, heard_of
+from bot.alerts.model.incident import Destination, Incident, join_destinations
+from bot.alerts.model.notification import Notification
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import Showing, entry_of
 from bot.alerts.timeline.model import CHANGED

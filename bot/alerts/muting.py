@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from bot.alerts import store
-from bot.alerts.model import Incident, Muting
+from bot.alerts.model.incident import Incident, Muting
 from bot.alerts.peers.authors import maker_of, person_in
 from bot.alerts.peers.model import Silence, is_edit
 from bot.alerts.showing import Showing

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 from bot.alerts.inbox.model import QuarantineReason, UnreadableError
-from bot.alerts.model import Alert, AlertStatus, Notification, labels_key
+from bot.alerts.model.alert import Alert, AlertStatus
+from bot.alerts.model.notification import Notification, labels_key
 
 MOST_ALERTS = 20_000
 """Alerts that are kept of one body, firing ones first; the rest counts as cut off by the sender."""

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bot.alerts.model import Alert, Destination, SeverityWords
+from bot.alerts.model.alert import Alert
+from bot.alerts.model.incident import Destination
+from bot.alerts.model.severity import SeverityWords
 from bot.alerts.routing import Labels, MentionIds, Route, mention_ids, route_for
 
 

@@ -19,7 +19,7 @@ import structlog
 
 from bot.alerts import store
 from bot.alerts.intake import Intake
-from bot.alerts.model import Incident, IncidentNumber, Muting, State
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting, State
 from bot.alerts.muting import note_muting, set_muting
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import Silence, Snapshot, Unreachable

@@ -20,17 +20,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from bot.alerts.model import (
-    Alert,
-    AlertStatus,
-    Incident,
-    IncidentNumber,
-    Muting,
-    Notification,
-    State,
-    common,
-    labels_key,
-)
+from bot.alerts.model.alert import Alert, AlertStatus, common
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting, State
+from bot.alerts.model.notification import Notification, labels_key
 from bot.alerts.peers.model import (
     ClusterState,
     PeerAlert,

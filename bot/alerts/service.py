@@ -10,13 +10,8 @@ from bot.access.service import Access
 from bot.alerts import store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import Arrival, DeliveryId, Kind
-from bot.alerts.model import (
-    Incident,
-    IncidentNumber,
-    Severity,
-    acknowledge,
-    close_by_hand,
-)
+from bot.alerts.model.incident import Incident, IncidentNumber, acknowledge, close_by_hand
+from bot.alerts.model.severity import Severity
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
 from bot.alerts.showing import Known, Showing, targets_at, targets_of

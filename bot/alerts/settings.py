@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from bot.alerts.model import SeverityWords
+from bot.alerts.model.severity import SeverityWords
 from bot.alerts.policy import AlertPolicy, StormRules
 from bot.alerts.routing import Route
 from bot.alerts.silences.settings import SilenceSettings

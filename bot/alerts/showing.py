@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.alerts import kinds, store
-from bot.alerts.model import Change, Destination, Incident, IncidentNumber, Severity
+from bot.alerts.model.applying import Change
+from bot.alerts.model.incident import Destination, Incident, IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.storm.model import Place
 from bot.alerts.storm.service import Storms

@@ -6,7 +6,7 @@ from dataclasses import replace
 from bot.alerts import store
 from bot.alerts.card import Look, render_incident, render_ping
 from bot.alerts.changes.service import ChangesHere
-from bot.alerts.model import Destination, Incident, IncidentNumber
+from bot.alerts.model.incident import Destination, Incident, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import MentionIds
 from bot.alerts.showing import CARD

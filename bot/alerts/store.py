@@ -26,21 +26,18 @@ from sqlalchemy import (
     update,
 )
 
-from bot.alerts.model import (
+from bot.alerts.model.alert import Alert, AlertStatus, in_order
+from bot.alerts.model.incident import (
     Acknowledgement,
-    Alert,
-    AlertStatus,
     Closing,
     Destination,
     Incident,
     IncidentNumber,
     Muting,
-    Notification,
-    Severity,
     State,
-    group_labels_key,
-    in_order,
 )
+from bot.alerts.model.notification import Notification, group_labels_key
+from bot.alerts.model.severity import Severity
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, Json, UtcDateTime, metadata
 

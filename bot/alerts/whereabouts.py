@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, Protocol
 
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 
 _NAMESPACES: Final = ("namespace", "exported_namespace")
 """The second one is what Prometheus makes of the first where its own label stands in the way."""

@@ -9,7 +9,8 @@ from datetime import datetime
 from urllib.parse import quote
 
 from bot.alerts import extras
-from bot.alerts.model import Alert, Blindness, Incident
+from bot.alerts.model.alert import Alert, Blindness
+from bot.alerts.model.incident import Incident
 from bot.core.matchers import Matcher, MatchOp
 
 MOST_LISTED_BYTES = 8_000_000

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Final
 
 from bot.alerts.intake import Intake
-from bot.alerts.model import OURSELVES, Alert, AlertStatus, Notification, labels_key
+from bot.alerts.model.alert import Alert, AlertStatus
+from bot.alerts.model.notification import OURSELVES, Notification, labels_key
 from bot.core.durations import spoken_duration
 from bot.database.engine import Transaction
 from bot.minecraft.model import Alarm, Server, Standing

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bot.alerts import store
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.model import (
     ClusterState,
     PeerAlert,

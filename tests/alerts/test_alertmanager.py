@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bot.alerts import payload
 from bot.alerts.alertmanager import derive_reason, parse
 from bot.alerts.inbox.model import QuarantineReason, UnreadableError
-from bot.alerts.model import AlertStatus, Change, Notification
+from bot.alerts.model.alert import AlertStatus
+from bot.alerts.model.applying import Change
+from bot.alerts.model.notification import Notification
 from tests.support.alerts import NOON, a_body, an_alert, an_entry, at
 
 

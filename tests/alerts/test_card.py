@@ -19,7 +19,9 @@ from bot.alerts.card import (
     render_ping,
     state_word,
 )
-from bot.alerts.model import Acknowledgement, Alert, Closing, Incident, Muting, Severity, State
+from bot.alerts.model.alert import Alert
+from bot.alerts.model.incident import Acknowledgement, Closing, Incident, Muting, State
+from bot.alerts.model.severity import Severity
 from bot.alerts.routing import Route, explain_routes
 from bot.chat import layout
 from bot.chat.rendered import Rendered

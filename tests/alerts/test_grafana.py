@@ -10,7 +10,9 @@ from bot.alerts import extras
 from bot.alerts.card import Look, render_details, render_incident
 from bot.alerts.grafana import parse
 from bot.alerts.inbox.model import Kind, QuarantineReason, UnreadableError
-from bot.alerts.model import Notification, Severity, State
+from bot.alerts.model.incident import State
+from bot.alerts.model.notification import Notification
+from bot.alerts.model.severity import Severity
 from bot.alerts.words import links
 from bot.chat import layout
 from tests.support.alerting import ALERTS, open_rooms

@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from bot.alerts.inbox.model import QuarantineReason
-from bot.alerts.model import Severity, State
+from bot.alerts.model.incident import State
+from bot.alerts.model.severity import Severity
 from tests.support.alerting import ALERTS, CRITICAL, a_route, open_rooms
 from tests.support.alerts import a_body, an_entry
 

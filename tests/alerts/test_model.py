@@ -5,29 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model import (
-    Alert,
-    Change,
+from bot.alerts.model.alert import Alert, common, in_order
+from bot.alerts.model.applying import Change, Outcome, apply_notification, heard_of
+from bot.alerts.model.incident import (
     Destination,
     Incident,
     IncidentNumber,
     Muting,
-    Notification,
-    Outcome,
-    Severity,
-    SeverityWords,
     State,
     acknowledge,
-    apply_notification,
     close_by_hand,
-    common,
-    delivery_key,
-    heard_of,
-    in_order,
     join_destinations,
-    labels_key,
-    merge_alert,
 )
+from bot.alerts.model.merging import merge_alert
+from bot.alerts.model.notification import Notification, delivery_key, labels_key
+from bot.alerts.model.severity import Severity, SeverityWords
 from bot.core.actor import Actor, ActorKind
 from tests.support.alerts import NOON, a_notification, an_alert, an_incident, at
 

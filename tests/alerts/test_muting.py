@@ -7,7 +7,8 @@ import pytest
 
 from bot.alerts import alertmanager
 from bot.alerts.card import Look, render_incident
-from bot.alerts.model import Muting, Severity
+from bot.alerts.model.incident import Muting
+from bot.alerts.model.severity import Severity
 from bot.alerts.muting import note_muting, set_muting
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.showing import REMIND

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bot.alerts.card import state_word
-from bot.alerts.model import IncidentNumber, State
+from bot.alerts.model.incident import IncidentNumber, State
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.polling import Poll, Polling

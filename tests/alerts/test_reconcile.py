@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.model import (
-    Alert,
-    Change,
-    Incident,
-    IncidentNumber,
-    Muting,
-    SeverityWords,
-    State,
-    apply_notification,
-    close_by_hand,
-)
+from bot.alerts.model.alert import Alert
+from bot.alerts.model.applying import Change, apply_notification
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting, State, close_by_hand
+from bot.alerts.model.severity import SeverityWords
 from bot.alerts.peers.model import (
     ClusterState,
     PeerAlert,

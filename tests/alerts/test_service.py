@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from bot.access.model import Grant, Policy
-from bot.alerts.model import IncidentNumber, Severity
+from bot.alerts.model.incident import IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.store import IncidentFilter
 from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
 from bot.journal.model import Filter, Outcome

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.alerts.model import IncidentNumber, Severity
+from bot.alerts.model.incident import IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.showing import Known
 from bot.core.errors import InvalidError
 from cogs.incidents import (

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from bot.alerts.model import State
+from bot.alerts.model.incident import State
 from bot.minecraft import store
 from bot.minecraft.history import Sample
 from bot.minecraft.model import Address, Condition, Server, Stop

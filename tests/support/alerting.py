@@ -12,7 +12,8 @@ from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.applier import Applier
 from bot.alerts.inbox.model import Arrival, Kind
 from bot.alerts.intake import Intake
-from bot.alerts.model import Incident, IncidentNumber, SeverityWords
+from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.model.severity import SeverityWords
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Route
 from bot.alerts.service import Alerts

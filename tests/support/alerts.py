@@ -7,21 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
-from bot.alerts.model import (
-    Acknowledgement,
-    Alert,
-    AlertStatus,
-    Closing,
-    Destination,
-    Incident,
-    IncidentNumber,
-    Notification,
-    Severity,
-    SeverityWords,
-    State,
-    in_order,
-    labels_key,
-)
+from bot.alerts.model.alert import Alert, AlertStatus, in_order
+from bot.alerts.model.incident import Acknowledgement, Closing, Destination, Incident, IncidentNumber, State
+from bot.alerts.model.notification import Notification, labels_key
+from bot.alerts.model.severity import Severity, SeverityWords
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 """When things happen unless a test says otherwise."""

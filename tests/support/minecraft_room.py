@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from bot.alerts import store as alerts_store
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.alerts.store import IncidentFilter
 from bot.minecraft import store
 from bot.minecraft.alerting import Alarms

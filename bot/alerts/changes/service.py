@@ -8,7 +8,7 @@ from typing import Final
 from bot.alerts import kinds
 from bot.alerts.changes.card import changed_lines
 from bot.alerts.changes.model import choose
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import Index
 from bot.alerts.whereabouts import Targets, Whereabouts, whereabouts

@@ -5,7 +5,7 @@ from typing import Final
 
 import discord
 
-from bot.alerts.model import Incident, IncidentNumber, Muting
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting
 from bot.alerts.peers.authors import person_in
 from bot.alerts.peers.model import Silence
 from bot.alerts.silences.model import (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.alerts.peers.authors import maker_of
 from bot.alerts.silences.model import (
     Draft,

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from bot.access.service import Access
 from bot.alerts import store as alerts_store
-from bot.alerts.model import OURSELVES, Incident, IncidentNumber
+from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.model.notification import OURSELVES
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import PeerAlert
 from bot.alerts.policy import AlertPolicy

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from bot.alerts import kinds
-from bot.alerts.model import Incident, IncidentNumber, Muting
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting
 from bot.alerts.muting import note_silenced, note_unsilenced, set_muting
 from bot.alerts.peers.model import NewSilence, Silence, SilenceState
 from bot.alerts.showing import Showing

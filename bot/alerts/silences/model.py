@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Final
 
-from bot.alerts.model import Incident, IncidentNumber, Severity, SeverityWords, common
+from bot.alerts.model.alert import common
+from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.model.severity import Severity, SeverityWords
 from bot.alerts.peers.authors import created_by, person_in, signature
 from bot.alerts.peers.model import NewSilence, PeerAlert, Silence, SilenceState, is_edit
 from bot.core.actor import Actor

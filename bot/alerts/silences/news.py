@@ -8,7 +8,7 @@ import structlog
 
 from bot.alerts import kinds
 from bot.alerts import store as alerts_store
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.muting import note_silenced
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.showing import CARD, Showing

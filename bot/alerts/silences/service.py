@@ -17,7 +17,7 @@ import structlog
 from bot.access.service import Access
 from bot.alerts import kinds
 from bot.alerts import store as alerts_store
-from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.model.incident import Incident, IncidentNumber
 from bot.alerts.peers import reading
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import NewSilence, Silence, SilenceState

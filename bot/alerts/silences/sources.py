@@ -1,6 +1,6 @@
 """What cards show of silences: a read, then the pure card."""
 
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.alerts.peers.model import SilenceState
 from bot.alerts.silences import store
 from bot.alerts.silences.card import render_event, silence_key, silenced_lines

@@ -20,7 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from bot.alerts.model import AlertStatus, IncidentNumber
+from bot.alerts.model.alert import AlertStatus
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.silences.model import Breadth, Draft, Known, Written
 from bot.alerts.store import alert, incident

@@ -7,7 +7,9 @@ import discord
 
 from bot.alerts import words
 from bot.alerts.card import state_word
-from bot.alerts.model import Alert, Incident, Severity
+from bot.alerts.model.alert import Alert
+from bot.alerts.model.incident import Incident
+from bot.alerts.model.severity import Severity
 from bot.alerts.storm.model import Page, Totals
 from bot.chat import layout
 from bot.chat.action import MOST_OPTIONS, ActionSelect, button, custom_id, select

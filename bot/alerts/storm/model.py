@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from bot.alerts.model import Incident, IncidentNumber, Severity
+from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.policy import StormRules
 from bot.cards.model import Pressure
 

@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from bot.alerts import kinds
-from bot.alerts.model import Incident, IncidentNumber, Severity
+from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.storm import store
 from bot.alerts.storm.model import (

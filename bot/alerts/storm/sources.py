@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.alerts.model import Destination, IncidentNumber
+from bot.alerts.model.incident import Destination, IncidentNumber
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.store import get_incidents
 from bot.alerts.storm import store

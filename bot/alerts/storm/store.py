@@ -21,7 +21,8 @@ from sqlalchemy import (
     update,
 )
 
-from bot.alerts.model import IncidentNumber, Severity
+from bot.alerts.model.incident import IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.store import alert, destination, incident, read_muting
 from bot.alerts.storm.model import Line, Owed, Storm, Totals, busiest_minute
 from bot.database.engine import Transaction

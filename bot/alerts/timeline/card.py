@@ -6,7 +6,7 @@ from typing import Final
 
 import discord
 
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.alerts.timeline.model import (
     CALLED,
     CHANGED,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
-from bot.alerts.model import Incident
+from bot.alerts.model.incident import Incident
 from bot.journal.model import Recorded
 
 CALLED, CHANGED, MUTED, UNMUTED = "alerts:called", "alerts:changed", "alerts:muted", "alerts:unmuted"

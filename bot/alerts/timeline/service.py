@@ -1,7 +1,7 @@
 """Reads timelines, and keeps those in threads current: each entry has its page rendered anew."""
 
 from bot.alerts import kinds, store
-from bot.alerts.model import Incident, IncidentNumber
+from bot.alerts.model.incident import Incident, IncidentNumber
 from bot.alerts.timeline.card import render_timeline
 from bot.alerts.timeline.model import PAGE_ENTRIES, Page, count_pages
 from bot.cards.model import Priority

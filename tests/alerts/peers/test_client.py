@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.model.incident import IncidentNumber, Muting
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import ClusterState, NewSilence, PeerState, SilenceState, Snapshot, Unreachable
 from bot.alerts.peers.settings import AlertmanagerSettings

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.model.incident import IncidentNumber, Muting
 from bot.alerts.peers.authors import created_by
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.silences.card import (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.model import IncidentNumber, SeverityWords
+from bot.alerts.model.incident import IncidentNumber
+from bot.alerts.model.severity import SeverityWords
 from bot.alerts.peers import reading
 from bot.alerts.peers.authors import created_by, person_in
 from bot.alerts.peers.model import PeerAlert, PeerState, Silence, SilenceState

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from bot.access.model import Grant, Policy
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.authors import created_by
 from bot.alerts.showing import REMIND
 from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written

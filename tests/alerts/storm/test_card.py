@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.model import Acknowledgement, IncidentNumber, Severity
+from bot.alerts.model.incident import Acknowledgement, IncidentNumber
+from bot.alerts.model.severity import Severity
 from bot.alerts.storm.card import render_call, render_listed, render_page
 from bot.alerts.storm.model import PAGE_LINES, Line, Page, Storm, Totals
 from bot.chat.layout import problems

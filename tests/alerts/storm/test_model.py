@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.alerts.model import IncidentNumber
+from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.policy import StormRules
 from bot.alerts.storm.model import (
     HAND_HOLDS,

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from bot.alerts import kinds
-from bot.alerts.model import IncidentNumber, Muting
+from bot.alerts.model.incident import IncidentNumber, Muting
 from bot.alerts.muting import set_muting
 from bot.alerts.storm import store
 from bot.alerts.storm.service import Storms

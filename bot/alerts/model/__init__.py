@@ -1,0 +1,1 @@
+"""What an incident is and how deliveries change it: values and pure decisions."""
