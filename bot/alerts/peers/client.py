@@ -6,6 +6,7 @@ Grafana (`/api/alertmanager/grafana`).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
@@ -42,6 +43,9 @@ from bot.core.matchers import Matcher
 
 log = structlog.get_logger(__name__)
 
+_GOSSIP_TAKES = 3.0
+"""Seconds within which every peer that can be reached hears of a new silence."""
+_GOSSIP_STEP = 0.05
 _MOST_BYTES = 64 * 2**20
 _CHUNK = 64 * 1024
 _FINE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
@@ -138,7 +142,8 @@ class AlertmanagerCluster:
 
         An id that is given back differs from the one that was replaced where
         the matchers changed. Where a peer leaves it open whether it did so, the
-        others are asked before it is done again.
+        others are asked before it is done again. Every peer has heard of it then:
+        whatever one of them lists as sent counts, and it would call for somebody.
 
         Raises:
             InvalidError: Alertmanager refuses it; the text says why.
@@ -149,9 +154,12 @@ class AlertmanagerCluster:
             if failure is not None and (known := await self._find_equal(new)) is not None:
                 return known.id
             try:
-                return await peer.create_silence(new, replaces)
+                silence_id = await peer.create_silence(new, replaces)
             except UnavailableError as error:
                 failure = error
+                continue
+            await self._until_all_know(silence_id, but=peer)
+            return silence_id
         if failure is not None and (known := await self._find_equal(new)) is not None:
             return known.id
         raise failure or BrokenError(f"Alertmanager {self.name} has no address.")
@@ -163,6 +171,12 @@ class AlertmanagerCluster:
             NotFoundError: It knows none of this id.
         """
         await self._ask(lambda peer: peer.expire_silence(silence_id))
+
+    async def _until_all_know(self, silence_id: str, *, but: "_Peer") -> None:
+        """Wait for the gossip; those that do not answer, or hear of nothing, are not waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOSSIP_TAKES):
+                await asyncio.gather(*(peer.hear_of(silence_id) for peer in self._peers if peer is not but))
 
     async def _find_equal(self, new: NewSilence) -> Silence | None:
         ends_at = reading.to_milliseconds(new.ends_at)
@@ -216,6 +230,11 @@ class _Peer:
 
     async def get_silence(self, silence_id: str) -> Silence:
         return await self._read("GET", _silence(silence_id), reading.read_silence)
+
+    async def hear_of(self, silence_id: str) -> None:
+        """Return once it knows a silence, or does not answer."""
+        while isinstance(await _outcome(partial(self.get_silence, silence_id)), NotFoundError):  # noqa: ASYNC110 (gossip)
+            await asyncio.sleep(_GOSSIP_STEP)
 
     async def create_silence(self, new: NewSilence, replaces: str | None) -> str:
         body = reading.write_silence(new, replaces=replaces)

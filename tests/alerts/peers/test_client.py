@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from bot.alerts.model.incident import IncidentNumber, Muting
+from bot.alerts.peers import client
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.model import ClusterState, NewSilence, PeerState, SilenceState, Snapshot, Unreachable
 from bot.alerts.peers.settings import AlertmanagerSettings
@@ -230,6 +231,35 @@ async def test_two_peers_share_silences_and_their_alerts_are_merged(tmp_path, cl
         assert isinstance(seen, Snapshot)
         assert (len(seen.views), seen.missing) == (1, 1)
         assert await ours.create_silence(a_silence('alertname="Disk"'))
+
+
+def hearing_late(url: str, *, of: int) -> Handler:
+    """A peer that is asked this often for a silence before it knows it."""
+    asked = []
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.startswith("/api/v2/silence/"):
+            asked.append(request.path)
+            if len(asked) <= of:
+                return web.json_response({}, status=404)
+        async with aiohttp.ClientSession() as session, session.get(f"{url}{request.path}") as response:
+            return web.json_response(await response.json(), status=response.status)
+
+    return handle
+
+
+async def test_a_silence_is_made_once_every_peer_has_heard_of_it(real, cluster):
+    async with served(hearing_late(real.url, of=3)) as late:
+        silence_id = await cluster(real.url, late).create_silence(a_silence())
+        assert (await cluster(late).get_silence(silence_id)).id == silence_id
+
+
+async def test_a_peer_that_hears_of_nothing_is_not_waited_for_long(real, cluster, monkeypatch):
+    # Nobody tells how long gossip may take, and a test does not wait for it.
+    monkeypatch.setattr(client, "_GOSSIP_TAKES", 0.2)
+    dead = f"http://127.0.0.1:{free_port()}"
+    async with served(hearing_late(real.url, of=1_000_000)) as deaf:
+        assert await cluster(real.url, deaf, dead).create_silence(a_silence())
 
 
 async def test_a_dead_alertmanager_is_unavailable(cluster):
