@@ -138,6 +138,7 @@ def compile_servers(settings: MinecraftSettings) -> tuple[Server, ...]:
             address=parse_address(each.address),
             edition=Edition(each.edition),
             shown_address=each.address if each.shown_address is None else each.shown_address,
+            namespace=each.workload.namespace if each.workload is not None else "",
         )
         for each in settings.servers
     )
