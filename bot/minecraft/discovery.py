@@ -27,6 +27,8 @@ ROUTER_DEFAULT: Final = "mc-router.itzg.me/defaultServer"
 
 _LABELS: Final = ("app.kubernetes.io/name", "app.kubernetes.io/component")
 _LABELLED: Final = frozenset({"minecraft", "minecraft-bedrock"})
+_ROUTER: Final = "mc-router"
+"""Its own Service looks like that of a server, but nothing answers by the name that it has in the cluster."""
 _PORT_NAMES: Final = ("mc-router", "minecraft", "minecraft-bedrock", "bedrock")
 _SUFFIX: Final = re.compile(r"-minecraft(?:-bedrock)?$")
 _UNFIT: Final = re.compile(r"[^a-z0-9._-]+")
@@ -50,6 +52,8 @@ class Service:
     """By our annotation."""
     shown: str = ""
     ping: str = ""
+    is_headless: bool = False
+    """Whether its name leads to its pods themselves, and so to their ports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,8 @@ def read_service(raw: Mapping[str, Any]) -> Service | None:
     notes, labels = about.get("annotations") or {}, about.get("labels") or {}
     if notes.get(IGNORE) == "true" or not spec.get("selector"):
         return None
+    if labels.get(_LABELS[0]) == _ROUTER and NAME not in notes:
+        return None
     is_marked = bool(notes.keys() & {ROUTER_NAME, ROUTER_DEFAULT, NAME})
     is_marked = is_marked or any(labels.get(label) in _LABELLED for label in _LABELS)
     port = _game_port(spec.get("ports") or [], is_marked=is_marked)
@@ -134,6 +140,7 @@ def read_service(raw: Mapping[str, Any]) -> Service | None:
             :_LONGEST_SHOWN
         ],
         notes.get(PING, ""),
+        spec.get("clusterIP") == "None",
     )
 
 
@@ -185,19 +192,17 @@ def read_pod(raw: Mapping[str, Any]) -> Pod | None:
 def discover(
     services: Iterable[Service], workloads: Sequence[Workload], pods: Sequence[Pod], *, taken: Iterable[str]
 ) -> list[Found]:
-    """Return the servers of a cluster, each with a name of its own that is not `taken`."""
-    found = [
-        each
-        for service in sorted(services, key=lambda service: (service.namespace, service.name))
-        for each in _behind(service, workloads, pods)
-    ]
-    names, made = set(taken), []
+    """Return the servers of a cluster, each with a name of its own, but those whose names are `taken`."""
+    found = [each for service in _distinct(services) for each in _behind(service, workloads, pods)]
+    names: set[str] = set()
+    made = []
     for each in found:
         name = _free_name(each.server, names)
         if name is not None:
             names.add(name)
             made.append(replace(each, server=replace(each.server, name=name)))
-    return made
+    known = frozenset(taken)
+    return [each for each in made if each.server.name not in known]
 
 
 def managing_application(workload: Workload, *, home: str) -> tuple[str, str] | None:
@@ -257,6 +262,21 @@ def _game_port(ports: Sequence[Mapping[str, Any]], *, is_marked: bool) -> Mappin
     return ports[0] if is_one else None
 
 
+def _distinct(services: Iterable[Service]) -> list[Service]:
+    """Leave out all but the best of several Services of the same pods, as StatefulSets have one more."""
+    best: dict[tuple[object, ...], Service] = {}
+    for each in sorted(services, key=_plainness):
+        # Who gave it a name of its own wants to see it.
+        best.setdefault((each.namespace, each.selector, each.target_port, each.edition, each.called), each)
+    named = {key[:-1] for key, each in best.items() if each.called}
+    kept = [each for key, each in best.items() if each.called or key[:-1] not in named]
+    return sorted(kept, key=lambda each: (each.namespace, each.name))
+
+
+def _plainness(service: Service) -> tuple[object, ...]:
+    return (not service.ping, not service.shown, service.is_headless, service.name)
+
+
 def _behind(service: Service, workloads: Sequence[Workload], pods: Sequence[Pod]) -> Iterator[Found]:
     chosen = [
         each
@@ -286,7 +306,8 @@ def _pods_of(service: Service, workload: Workload | None, pods: Sequence[Pod]) -
 
 
 def _server_of(service: Service) -> Server:
-    address = Address(f"{service.name}.{service.namespace}.svc", service.port)
+    port = service.target_port if service.is_headless else service.port
+    address = Address(f"{service.name}.{service.namespace}.svc", port)
     if service.ping:
         with contextlib.suppress(InvalidError):
             address = parse_address(service.ping)

@@ -54,6 +54,7 @@ def test_the_port_is_found_as_mc_router_finds_it(ports, port):
         a_service(annotations={IGNORE: "true"}),
         a_service(selector={}),
         a_service(ports=[]),
+        a_service("mc-router", labels={"app.kubernetes.io/name": "mc-router"}),
     ],
 )
 def test_other_services_are_no_servers(raw):
@@ -86,7 +87,44 @@ def test_names_and_addresses_come_from_annotations_first():
 def test_servers_of_the_same_name_are_told_apart():
     services = [a_service(namespace="one"), a_service(namespace="two"), a_service(namespace="three")]
     assert [each.server.name for each in found(services)] == ["survival", "survival.three", "survival.two"]
-    assert only(a_service(), taken=["survival"]).server.name == "survival.games"
+
+
+def test_a_server_that_is_configured_takes_the_place_of_the_one_that_is_found():
+    services = [a_service(), a_service("creative", selector={"app": "creative"})]
+    assert [each.server.name for each in found(services, taken=["survival"])] == ["creative"]
+
+
+def headless(name="survival-pods", **more):
+    made = a_service(name, ports=[{"name": "minecraft", "port": 25566, "targetPort": 25565}], **more)
+    made["spec"]["clusterIP"] = "None"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("services", "names"),
+    [
+        pytest.param([headless("a-pods"), a_service()], ["survival"], id="headless"),
+        pytest.param(
+            [a_service("a"), a_service("lan", annotations={SHOWN: "mc.example.org"})], ["lan"], id="shown"
+        ),
+        pytest.param([a_service("a"), a_service("b", annotations={NAME: "one"})], ["one"], id="one is named"),
+        pytest.param(
+            [a_service(name, annotations={NAME: name}) for name in ("a", "b")], ["a", "b"], id="both named"
+        ),
+        pytest.param(
+            [a_service("a"), a_service("b", ports=[{"name": "minecraft", "port": 25570}])],
+            ["a", "b"],
+            id="another port",
+        ),
+        pytest.param([a_service("a"), a_service("b", namespace="elsewhere")], ["b", "a"], id="elsewhere"),
+    ],
+)
+def test_what_several_services_lead_to_is_one_server(services, names):
+    assert [each.server.name for each in found(services)] == names
+
+
+def test_by_a_name_that_leads_to_pods_their_own_port_is_asked():
+    assert only(headless()).server.address == Address("survival-pods.games.svc", 25565)
 
 
 def test_the_workload_and_pods_behind_a_service_are_found():
