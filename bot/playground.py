@@ -81,12 +81,14 @@ class Playground:
             settings=settings,
             clock=clock,
             is_off=self._is_off,
+            knows_all=self._knows_all,
         )
         presence = Presence(client)
         self._boards = Boards(
             database,
             cards,
             views=self._views,
+            has_looked=self._has_looked,
             channels=lambda: self._places().boards,
             presence=lambda text: presence.want(text if settings().presence else ""),
             clock=clock,
@@ -130,6 +132,7 @@ class Playground:
             self._cluster.on_change(operations.wake)
             # Whoever has just been found is asked at once.
             self._cluster.services.on_change(lambda _key, _old, _new: asking.wake())
+            self._cluster.on_synced(asking.wake)
             watching = self._cluster.loops
         self.loops = (asking, self._showing, presenting, *watching)
 
@@ -173,12 +176,19 @@ class Playground:
     def _found(self) -> Mapping[str, Found]:
         """Return the servers of the cluster by their names; put together once for each difference."""
         settings = self._settings()
-        if self._cluster is None or not settings.discover:
+        # What runs them is known a moment later than they are, and says how many there are.
+        if self._cluster is None or not settings.discover or not self._cluster.has_looked:
             return {}
         if self._known is None or self._known[0] is not settings:
             found = self._cluster.find([server.name for server in settings.servers])
             self._known = (settings, {each.server.name: each for each in found})
         return self._known[1]
+
+    def _has_looked(self) -> bool:
+        return self._cluster is None or not self._settings().discover or self._cluster.has_looked
+
+    def _knows_all(self) -> bool:
+        return self._cluster is None or not self._settings().discover or self._cluster.knows_all
 
     def _forget_found(self) -> None:
         self._known = None

@@ -35,14 +35,19 @@ class Boards:
         channels: Callable[[], Sequence[int]],
         presence: Callable[[str], None],
         clock: Clock,
+        has_looked: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Take the leading database, what is to be shown and where; `presence` is told the total."""
+        """Take the leading database, what is to be shown and where; `presence` is told the total.
+
+        `has_looked` says whether it is known which servers there are.
+        """
         self._database = database
         self._cards = cards
         self._views = views
         self._channels = channels
         self._presence = presence
         self._clock = clock
+        self._has_looked = has_looked
         self._shown: tuple[object, ...] | None = None
         self._in: tuple[int, ...] = ()
         self._at: datetime | None = None
@@ -50,8 +55,8 @@ class Boards:
     async def step(self) -> timedelta:
         """Have every board rendered if something changed, or if it is old."""
         views, channels, now = self._views(), tuple(self._channels()), self._clock.now()
-        if any(view.standing is None for view in views):
-            # What was up before a restart is asked first; nobody is to see that it is unknown.
+        if not self._has_looked() or any(view.standing is None for view in views):
+            # After a restart they are found and asked first; nobody is to see that they are unknown.
             return REFRESH
         self._presence(total_words([view.standing for view in views if view.standing is not None]))
         shown = tuple(_shown(view) for view in views)

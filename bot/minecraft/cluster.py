@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from bot.core.errors import NotFoundError
 from bot.core.loops import Loop
-from bot.kube.model import ForbiddenError, Json, ObjectKey, Resource, WatchHealth
+from bot.kube.model import ForbiddenError, Json, ObjectKey, Resource, WatchHealth, WatchPhase
 from bot.kube.reflector import Watched
 from bot.kube.transport import Cluster
 from bot.minecraft.discovery import (
@@ -28,6 +28,7 @@ PODS: Final = Resource("", "v1", "pods", "Pod")
 DEPLOYMENTS: Final = Resource("apps", "v1", "deployments", "Deployment")
 STATEFUL_SETS: Final = Resource("apps", "v1", "statefulsets", "StatefulSet")
 APPLICATIONS: Final = Resource("argoproj.io", "v1alpha1", "applications", "Application")
+_NEVER: Final = frozenset({WatchPhase.FORBIDDEN, WatchPhase.NOT_INSTALLED})
 WORKLOADS: Final = {each.kind: each for each in (DEPLOYMENTS, STATEFUL_SETS)}
 
 
@@ -54,6 +55,16 @@ class MinecraftCluster:
         return tuple(loop for watched in self._watched() for loop in watched.loops)
 
     @property
+    def has_looked(self) -> bool:
+        """Whether everything was seen once, as far as it can be seen."""
+        return all(each.health.phase is not WatchPhase.STARTING for each in self._watched())
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether everything was seen once that we may see; until then, what is missing may well be there."""
+        return all(each.has_synced or each.health.phase in _NEVER for each in self._watched())
+
+    @property
     def watches_pods(self) -> bool:
         """Whether it is known where each pod is."""
         return self._pods is not None
@@ -68,8 +79,13 @@ class MinecraftCluster:
         for watched in self._watched():
             watched.on_change(lambda _key, _old, _new: callback())
 
+    def on_synced(self, callback: Callable[[], None]) -> None:
+        """Have somebody told each time that one more kind of thing is known."""
+        for watched in self._watched():
+            watched.on_synced(callback)
+
     def find(self, taken: Iterable[str]) -> list[Found]:
-        """Return the servers that are found by their Services, under names that are not taken."""
+        """Return the servers that are found by their Services, but those whose names are taken."""
         pods = list(self._pods.values()) if self._pods is not None else []
         workloads = [each for watched in self._workloads.values() for each in watched.values()]
         return discover(list(self.services.values()), workloads, pods, taken=taken)

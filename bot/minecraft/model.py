@@ -296,8 +296,14 @@ def stopped_by_what_runs_it(standing: Standing, *, is_off: bool | None, now: dat
     if is_off and standing.stop is None and not standing.is_up:
         return replace(standing, stop=Stop(by_id="", at=now))
     if is_off is False and standing.stop is not None and now - standing.stop.at >= SHOULD_RUN_AFTER:
-        return replace(standing, stop=None)
+        return wanted(standing, now=now)
     return standing
+
+
+def wanted(standing: Standing, *, now: datetime) -> Standing:
+    """Return how a server stands that is to run again: the time for which it was to be off does not count."""
+    was_off = standing.stop is not None and not standing.is_up
+    return replace(standing, stop=None, down_since=now if was_off else standing.down_since)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,12 +323,17 @@ class Alarm(StrEnum):
     CLOSE = "close"
 
 
-def alarm(standing: Standing, rules: DownRules | None, now: datetime) -> Alarm | None:
-    """Say whether an incident is to be opened or closed because of how a server stands."""
+def alarm(
+    standing: Standing, rules: DownRules | None, now: datetime, *, is_awaited: bool = False
+) -> Alarm | None:
+    """Say whether an incident is to be opened or closed because of how a server stands.
+
+    None is opened of one that is awaited: somebody starts it, and is told how that ends.
+    """
     is_over = rules is None or standing.stop is not None or is_back(standing, rules, now)
     if standing.alarmed:
         return Alarm.CLOSE if is_over else None
-    if rules is None or is_over or standing.is_up or standing.down_since is None:
+    if rules is None or is_over or is_awaited or standing.is_up or standing.down_since is None:
         return None
     return Alarm.OPEN if now - standing.down_since >= rules.after else None
 

@@ -30,6 +30,7 @@ from bot.minecraft.model import (
     recovered,
     settle,
     stopped_by_what_runs_it,
+    wanted,
 )
 from bot.minecraft.ping import Pinger
 from bot.minecraft.settings import MinecraftSettings, compile_down
@@ -50,10 +51,12 @@ class Polling:
         settings: Callable[[], MinecraftSettings],
         clock: Clock,
         is_off: Callable[[str], bool | None] = lambda _name: None,
+        knows_all: Callable[[], bool] = lambda: True,
     ) -> None:
         """Take the leading database, and what is watched at the moment of asking.
 
-        `is_off` says whether a server is to be off, as whatever runs it says.
+        `is_off` says whether a server is to be off, as whatever runs it says; `knows_all` whether all
+        servers are known: until they are, none is forgotten.
         """
         self._database = database
         self._pinger = pinger
@@ -62,6 +65,7 @@ class Polling:
         self._settings = settings
         self._clock = clock
         self._is_off = is_off
+        self._knows_all = knows_all
         self._standings: dict[str, Standing] = {}
         self._shown: dict[str, Server] = {}
         self._saved: dict[str, Standing] = {}
@@ -103,8 +107,7 @@ class Polling:
         standing = self._standings.get(server)
         if standing is None:
             return
-        changed = replace(standing, stop=stop)
-        await store.save_standing(tx, changed)
+        await store.save_standing(tx, self._stopped(standing, stop))
         tx.after_commit(lambda: self._noted(server, stop))
 
     def note_start(self, server: str, *, goes_on: bool) -> None:
@@ -119,8 +122,11 @@ class Polling:
 
     def _noted(self, server: str, stop: Stop | None) -> None:
         if (standing := self._standings.get(server)) is not None:
-            self._standings[server] = replace(standing, stop=stop)
+            self._standings[server] = self._stopped(standing, stop)
             self._on_change()
+
+    def _stopped(self, standing: Standing, stop: Stop | None) -> Standing:
+        return wanted(standing, now=self._clock.now()) if stop is None else replace(standing, stop=stop)
 
     async def _ask(self, server: Server, places: asyncio.Semaphore, within: timedelta) -> None:
         async with places:
@@ -149,7 +155,7 @@ class Polling:
         for name in servers:
             standing = recovered(self._standings[name], rules, now)
             standing = stopped_by_what_runs_it(standing, is_off=self._is_off(name), now=now)
-            todo = alarm(standing, rules, now)
+            todo = alarm(standing, rules, now, is_awaited=self.is_being_started(name))
             if todo is not None:
                 standing = replace(standing, alarmed=todo is Alarm.OPEN)
             if todo is not None or _written(standing) != _written(self._saved.get(name)):
@@ -157,7 +163,7 @@ class Polling:
             sample = Sample.of(standing)
             if standing.misses == 0 and sample.says_more_than(self._kept.get(name)):
                 samples.append((name, sample))
-        gone = self._saved.keys() - servers.keys()
+        gone = self._saved.keys() - servers.keys() if self._knows_all() else set()
         if changed or samples or gone:
             await self._save(servers, changed, samples, gone, now)
 
@@ -194,7 +200,7 @@ class Polling:
         for name, server in self._shown.items():
             if servers.get(name) != server:
                 forget_figures(server)
-        for name in self._standings.keys() - servers.keys():
+        for name in self._standings.keys() - servers.keys() if self._knows_all() else ():
             del self._standings[name]
             self._kept.pop(name, None)
         self._shown = dict(servers)

@@ -70,14 +70,20 @@ async def stack():
         yield opened
 
 
-async def a_world(stage, database, folder, stack, namespaces=("games",)):
+async def a_world(stage, database, folder, stack, namespaces=("games",), *, sees=True):
     settings = {"discover": True, "write": True, "namespaces": namespaces}
     kube = await stack.enter_async_context(a_client(stage.server, folder))
     world = World(await open_rooms(database), kube, **settings)
     await stack.enter_async_context(world.playground)
+    if sees:
+        await see(world, stack)
+    return world
+
+
+async def see(world, stack):
+    """Have the cluster be watched."""
     await stack.enter_async_context(running(loop.run() for loop in world.playground.loops[3:]))
     await until(world.playground._servers)
-    return world
 
 
 async def until(holds):
@@ -228,6 +234,24 @@ async def test_a_server_that_never_answers_is_said_to_have_failed(town, stage):
     await seen(town, stage)
     assert "### FAILED · Start survival" in words_of(card_of(town))
     assert "nothing listens on the port" in words_of(card_of(town))
+
+
+async def test_a_restart_shows_nothing_new_before_it_was_seen_what_there_is(town, stage, tmp_path, stack):
+    await town.world.look()
+    shown = words_of(town.board)
+    assert "**survival**  offline since" in shown
+    old = town.world
+    await old.bot.close()
+    new = await a_world(stage, old.rooms.database, tmp_path, stack, sees=False)
+    new.clock.advance(old.clock.now() - new.clock.now())
+    town.move_in(new)
+    await town.env.restart_bot(new.bot)
+    await new.look()
+    assert words_of(town.board) == shown
+    assert list(new.playground._polling.standings) == ["survival"]
+    await see(new, stack)
+    await new.look()
+    assert "stopped on purpose" in words_of(town.board)
 
 
 @pytest.fixture
@@ -388,7 +412,8 @@ async def test_who_may_not_start_is_told_which_grant_is_missing(town):
 
 async def test_servers_come_and_go_with_their_services(town, stage):
     await town.world.look()
-    stage.server.put("Service", a_service("creative", annotations={PING: "127.0.0.1:1"}))
+    ping = {PING: "127.0.0.1:1"}
+    stage.server.put("Service", a_service("creative", selector={"app": "creative"}, annotations=ping))
     await until(lambda: len(town.world.playground._servers()) == 2)
     await town.world.look()
     assert "**creative**" in words_of(town.board)

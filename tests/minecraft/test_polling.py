@@ -108,6 +108,50 @@ async def test_a_server_that_was_stopped_on_purpose_opens_none(watch: Watch):
     assert watch.standing("survival").stop is not None
 
 
+async def stop(watch, stop):
+    async with watch.rooms.database.transaction() as tx:
+        await watch.polling.note_stop(tx, "survival", stop)
+
+
+async def test_a_server_that_is_started_after_days_has_as_much_time_to_answer_as_any(watch: Watch):
+    watch.stop_of("survival")
+    await watch.step()
+    await stop(watch, Stop(by_id="7", at=watch.clock.now()))
+    await watch.pass_by(timedelta(minutes=20))
+    await watch.restart()
+    await stop(watch, None)
+    await watch.pass_by(timedelta(minutes=4))
+    assert await watch.incidents() == []
+    await watch.pass_by(timedelta(minutes=2))
+    assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
+
+
+async def test_nobody_is_called_for_a_server_that_somebody_waits_for(watch: Watch):
+    watch.stop_of("survival")
+    await watch.step()
+    watch.polling.note_start("survival", goes_on=True)
+    await watch.pass_by(timedelta(minutes=14))
+    assert await watch.incidents() == []
+    watch.polling.note_start("survival", goes_on=False)
+    await watch.step()
+    assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
+
+
+async def test_what_was_found_before_a_restart_is_not_forgotten_until_it_was_looked_for(watch: Watch):
+    watch.stop_of("survival")
+    await watch.pass_by(timedelta(minutes=6))
+    found, watch.servers = watch.servers, {}
+    watch.knows_all = False
+    await watch.restart()
+    await watch.step()
+    assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
+    since = watch.standing("survival").since
+    watch.servers, watch.knows_all = found, True
+    await watch.step()
+    assert watch.standing("survival").since == since
+    assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
+
+
 async def test_a_server_that_is_watched_no_more_leaves_no_open_incident(watch: Watch):
     watch.stop_of("survival")
     await watch.pass_by(timedelta(minutes=6))

@@ -28,6 +28,8 @@ class Watch:
         self.clock = rooms.clock
         self.settings = MinecraftSettings()
         self.servers: dict[str, Server] = {}
+        self.knows_all = True
+        """Whether it is known which servers there are."""
         self._stack = stack
         self._pinger = Pinger()
         stack.callback(self._pinger.close)
@@ -41,6 +43,7 @@ class Watch:
             servers=lambda: tuple(self.servers.values()),
             settings=lambda: self.settings,
             clock=self.clock,
+            knows_all=lambda: self.knows_all,
         )
 
     async def serve(self, name: str, status: Any = None, **more: Any) -> JavaServer:
