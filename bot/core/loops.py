@@ -18,6 +18,8 @@ from bot.core.errors import LostLeadershipError, UnavailableError
 
 AT_ONCE = timedelta(0)
 """Said by a step that has more to do."""
+NOTHING_TRIED = timedelta.max
+"""Said by a step that found nothing to do, and so does not know whether an outage is over."""
 
 Step = Callable[[], Awaitable[timedelta | None]]
 """Does what is due; returns how long it can wait, or None: until it is woken."""
@@ -78,17 +80,24 @@ class Loop:
         self._longest_backoff = longest_backoff
         self._woken = asyncio.Event()
         self._failures = 0
+        self._has_failed = False
 
     def wake(self) -> None:
         """Have the step run soon; many calls before it runs are one."""
         self._woken.set()
+
+    def recovered(self) -> None:
+        """Take note that nothing fails any more; a step that lasts for long says so itself."""
+        if self._failures:
+            _log.info("loop_recovered", extra={"loop": self.name, "failures": self._failures})
+        self._failures = 0
 
     async def run(self) -> NoReturn:
         """Run until cancelled. Raises only `LostLeadershipError`."""
         while True:
             self._woken.clear()
             wait = await self._guarded_step()
-            if self._failures or wait <= AT_ONCE:
+            if self._has_failed or wait <= AT_ONCE:
                 # No wake-up cuts this short: a busy source would make an outage worse.
                 await asyncio.sleep(wait.total_seconds())
                 continue
@@ -100,6 +109,7 @@ class Loop:
                 pass
 
     async def _guarded_step(self) -> timedelta:
+        self._has_failed = False
         try:
             wait = await self._step()
         except LostLeadershipError:
@@ -112,12 +122,12 @@ class Loop:
             reference = secrets.token_hex(4)
             _log.exception("loop_failed", extra={"loop": self.name, "reference": reference})
             return self._backoff()
-        if self._failures:
-            _log.info("loop_recovered", extra={"loop": self.name, "failures": self._failures})
-        self._failures = 0
+        if wait != NOTHING_TRIED:
+            self.recovered()
         return self._longest_wait if wait is None else min(wait, self._longest_wait)
 
     def _backoff(self) -> timedelta:
+        self._has_failed = True
         self._failures += 1
         ceiling = min(0.5 * 2 ** min(self._failures, 10), self._longest_backoff.total_seconds())
         return timedelta(seconds=ceiling * random.uniform(0.5, 1))  # noqa: S311 — jitter is no secret

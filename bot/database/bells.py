@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import text
 
-from bot.core.loops import AT_ONCE, Loop
+from bot.core.loops import AT_ONCE, NOTHING_TRIED, Loop
 from bot.database.engine import Database, Transaction
 
 CHANNEL = "the_machine"
@@ -66,10 +66,11 @@ class Bells:
     async def ring_wanted(self) -> timedelta | None:
         """Ring what was asked for."""
         wanted, self._wanted = self._wanted, set()
-        if wanted:
-            async with self._database.transaction() as tx:
-                for bell in wanted:
-                    await ring(tx, bell)
+        if not wanted:
+            return NOTHING_TRIED
+        async with self._database.transaction() as tx:
+            for bell in wanted:
+                await ring(tx, bell)
         return None
 
     async def _listen(self) -> timedelta | None:
@@ -78,6 +79,7 @@ class Bells:
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _connection: lost.set())
             await connection.add_listener(CHANNEL, self._hear)
+            self._listening.recovered()
             # Whatever was rung while nobody listened.
             for hear in self._hearers.values():
                 hear()

@@ -1,10 +1,11 @@
 import asyncio
+import logging
 from datetime import timedelta
 
 import pytest
 
 from bot.core.errors import LostLeadershipError, UnavailableError
-from bot.core.loops import AT_ONCE, Loop
+from bot.core.loops import AT_ONCE, NOTHING_TRIED, Loop
 
 HOUR = timedelta(hours=1)
 
@@ -116,6 +117,41 @@ async def test_wake_ups_do_not_shorten_the_wait_after_a_failure():
     loop = Loop("test", step, longest_backoff=HOUR)
     await run_until(loop, failed)
     assert len(runs) == 1
+
+
+async def test_an_outage_is_told_once_and_its_end_once(caplog):
+    caplog.set_level(logging.INFO, "bot.core.loops")
+    done, answers = asyncio.Event(), ["down", NOTHING_TRIED, "down", NOTHING_TRIED, None, NOTHING_TRIED]
+
+    async def step():
+        answer = answers.pop(0)
+        if not answers:
+            done.set()
+        loop.wake()
+        if answer == "down":
+            raise UnavailableError("down")
+        return answer
+
+    loop = Loop("test", step, longest_wait=HOUR, longest_backoff=timedelta(milliseconds=1))
+    await run_until(loop, done)
+    assert caplog.messages == ["loop_waits", "loop_recovered"]
+
+
+async def test_a_step_that_lasts_says_itself_that_an_outage_is_over(caplog):
+    caplog.set_level(logging.INFO, "bot.core.loops")
+    lasts, runs = asyncio.Event(), []
+
+    async def step():
+        runs.append(1)
+        if len(runs) == 1:
+            raise UnavailableError("down")
+        loop.recovered()
+        lasts.set()
+        await asyncio.Event().wait()
+
+    loop = Loop("test", step, longest_backoff=timedelta(milliseconds=1))
+    await run_until(loop, lasts)
+    assert caplog.messages == ["loop_waits", "loop_recovered"]
 
 
 async def test_a_lost_leadership_ends_the_loop():

@@ -124,6 +124,13 @@ async def test_a_database_that_is_restarted_in_a_storm_loses_nothing(town, tmp_p
             print(f"restart of PostgreSQL: the first message came {time.monotonic() - back:.1f} s after it")
             await sending
             await all_are_shown(town, range(40), url)
+            for replica in (leader, standby):
+                await send(replica.port, body_of(0))
+                # The last to come back: its tries are up to 5 s apart.
+                await replica.process.wait_for("loop_recovered", loop="listener")
+                for name in ("inbox-writer", "listener"):
+                    said = [line["event"] for line in replica.process.lines if line.get("loop") == name]
+                    assert said == ["loop_waits", "loop_recovered"], name
             assert leader.process.errors() + standby.process.errors() == []
     finally:
         await asyncio.to_thread(server.remove)

@@ -19,7 +19,7 @@ from bot.alerts.inbox import store
 from bot.alerts.inbox.model import Arrival, DeliveryId, Kind
 from bot.core.clock import Clock
 from bot.core.errors import InvalidError, MachineError, UnavailableError
-from bot.core.loops import AT_ONCE, Loop
+from bot.core.loops import AT_ONCE, NOTHING_TRIED, Loop
 from bot.database.engine import Database
 from bot.telemetry import tracing
 
@@ -140,7 +140,7 @@ class Inbox:
         """Commit what waits, up to one batch."""
         batch = self._take()
         if not batch:
-            return None
+            return NOTHING_TRIED
         try:
             await self._commit_together(batch)
         finally:
@@ -168,7 +168,9 @@ class Inbox:
             return
         try:
             await self._commit(batch)
-        except (InvalidError, UnavailableError):
+        except (InvalidError, UnavailableError) as error:
+            if isinstance(error, UnavailableError) and all(waiting.committed.done() for waiting in batch):
+                raise  # It took so long that nobody waits any more.
             # Perhaps because of a single one: alone, each is answered for itself.
             await self._commit_apart(batch)
 

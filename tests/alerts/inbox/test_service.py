@@ -13,6 +13,7 @@ from sqlalchemy import event, text
 from bot.alerts.inbox.model import Kind
 from bot.alerts.inbox.service import Inbox
 from bot.core.errors import UnavailableError
+from bot.core.loops import NOTHING_TRIED
 from bot.database.engine import Database
 from tests.support.clock import NOON, ManualClock
 from tests.support.deliveries import states, stored
@@ -157,6 +158,27 @@ async def test_without_its_table_nothing_is_accepted_and_with_it_all_is_well_aga
         async with database.transaction() as tx:
             await tx.execute(text("ALTER TABLE away RENAME TO delivery"))
         assert await post(inbox) > 0
+
+
+async def test_with_nothing_to_commit_nobody_knows_whether_the_database_is_back(open_inbox):
+    assert await open_inbox().step() == NOTHING_TRIED
+
+
+async def test_an_outage_is_told_of_although_every_sender_gave_up_meanwhile(open_inbox, database):
+    inbox = open_inbox()
+    inbox._is_open = True  # Its writer would take them before this test does.
+    senders = [asyncio.create_task(post(inbox)) for _ in range(2)]
+    await asyncio.sleep(0)
+
+    def go_away(*_):
+        for sender in senders:
+            sender.cancel()
+        raise OSError("the database is gone")
+
+    event.listen(database._writer.sync_engine, "before_cursor_execute", go_away)
+    with pytest.raises(UnavailableError):
+        await inbox.step()
+    await asyncio.wait(senders)
 
 
 async def test_a_delivery_that_the_database_refuses_does_not_take_others_with_it(
