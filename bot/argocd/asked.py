@@ -36,6 +36,11 @@ class Asked:
     """Only of a rollback: what to deploy again."""
 
     @property
+    def goes_elsewhere(self) -> bool:
+        """Whether it goes to what the Application was not compared with: nobody knows what differs."""
+        return any(self.revisions) or self.history_id is not None
+
+    @property
     def wanted(self) -> tuple[str, ...]:
         """Return where it goes, one revision per source, as far as that is known."""
         both = zip_longest(self.revisions, self.shown, fillvalue="")
@@ -61,6 +66,10 @@ class AskedTree:
 
     root: ObjectKey
     prune: bool = False
+    shown: tuple[str, ...] = ()
+    """What the sources of the root came to when it was shown what pruning deletes: it goes there."""
+    deployed: tuple[str, ...] = ()
+    """What ran of the root then."""
     left_out: tuple[ObjectKey, ...] = ()
     """Those that are not to be synced, whatever happens: the bot's own."""
 
@@ -69,6 +78,8 @@ class AskedTree:
         return {
             "app": list(self.root),
             "prune": self.prune,
+            "shown": list(self.shown),
+            "deployed": list(self.deployed),
             "left_out": [list(each) for each in self.left_out],
         }
 
@@ -109,6 +120,8 @@ def read_asked_tree(request: Mapping[str, Any]) -> AskedTree:
     return AskedTree(
         root=_key(request.get("app")),
         prune=flag(request.get("prune")),
+        shown=texts(request.get("shown")),
+        deployed=texts(request.get("deployed")),
         left_out=tuple(_key(each) for each in items(request.get("left_out"))),
     )
 

@@ -46,6 +46,7 @@ _MOST_DIGITS: Final = 18
 _KIND_AND_NAME: Final = 2
 _WITH_GROUP: Final = 3
 _WHOLE: Final = 4
+_MAY_BE_MENDED: Final = frozenset({Refusal.CANNOT_COMPARE, Refusal.INVALID_SPECIFICATION})
 _COMPARES_WITHIN: Final = timedelta(seconds=10)
 """So long somebody waits for a preview at most."""
 
@@ -89,20 +90,20 @@ class Asking:
         """Propose the sync of an Application."""
         fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
         key = fresh.detail.key
-        needed = await self._guarded(fresh.detail.application, by, SYNC_ACTION, instead=sync_by_hand(key))
+        needed = await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(key))
         knowledge = await self._permits.know()
         detail, is_current = await self._compare(fresh, knowledge)
         application = detail.application
-        await self._keep_itself(detail, by, prune=prune)
         asked = Asked(
             key=key,
             revisions=read_revisions(application, revision),
             shown=_shown(detail),
-            deployed=application.deployed.revisions if application.deployed is not None else (),
+            deployed=_deployed(application),
             prune=prune,
             dry_run=dry_run,
             selected=read_resources(detail, resources),
         )
+        await self._keep_itself(detail, asked, by, SYNC_ACTION)
         self._permits.check(detail, asked, knowledge)
         plan = plan_sync(
             detail,
@@ -123,9 +124,9 @@ class Asking:
         fresh = await self._door.read(name, by=by, action=ROLLBACK_ACTION)
         detail, application = fresh.detail, fresh.detail.application
         instead = rollback_by_hand(application)
-        needed = await self._guarded(application, by, ROLLBACK_ACTION, instead=instead)
-        await self._keep_itself(detail, by, prune=prune)
+        needed = await self._guarded(detail, by, ROLLBACK_ACTION, instead=instead)
         asked = Asked(key=application.key, prune=prune, history_id=_number(history_id))
+        await self._keep_itself(detail, asked, by, ROLLBACK_ACTION)
         knowledge = await self._permits.know()
         self._permits.check(detail, asked, knowledge)
         entry = find_entry(detail, _number(history_id))
@@ -146,10 +147,14 @@ class Asking:
     async def tree(self, name: str, *, by: Actor, channel_id: int, prune: bool) -> Operation:
         """Propose the sync of an Application and of all below it."""
         fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
-        detail, application = fresh.detail, fresh.detail.application
-        await self._guarded(application, by, SYNC_ACTION, instead=sync_by_hand(application.key))
-        await self._keep_itself(detail, by, prune=prune)
-        self._permits.check(detail, Asked(key=application.key, prune=prune), await self._permits.know())
+        key = fresh.detail.key
+        await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(key))
+        knowledge = await self._permits.know()
+        # Only what is deleted is said before; what else is new follows by itself.
+        detail = (await self._compare(fresh, knowledge))[0] if prune else fresh.detail
+        application, asked = detail.application, Asked(key=key, prune=prune)
+        await self._keep_itself(detail, asked, by, SYNC_ACTION)
+        self._permits.check(detail, asked, knowledge)
         branches = Family(dict(self._argo.applications.items())).grow(application.key)
         itself = self._guard.find_itself()
         left_out = tuple(each.key for each in branches if each.key == itself)
@@ -158,7 +163,13 @@ class Asking:
         plan = plan_tree(
             detail,
             branches,
-            AskedTree(root=application.key, prune=prune, left_out=left_out),
+            AskedTree(
+                root=key,
+                prune=prune,
+                shown=_shown(detail) if prune else (),
+                deployed=_deployed(application) if prune else (),
+                left_out=left_out,
+            ),
             notes=notes,
             home=self._argo.home,
             url=await self._links.to_application(application.key),
@@ -185,9 +196,7 @@ class Asking:
         """End what runs: ours at once, somebody else's once that is confirmed."""
         fresh = await self._door.read(name, by=by, action=TERMINATE_ACTION)
         detail, application = fresh.detail, fresh.detail.application
-        needed = await self._guarded(
-            application, by, TERMINATE_ACTION, instead=terminate_by_hand(application.key)
-        )
+        needed = await self._guarded(detail, by, TERMINATE_ACTION, instead=terminate_by_hand(application.key))
         ours = await self._operations.find_active(subject_of(application.key))
         if ours is not None:
             return await self._operations.act(ours.id, CANCEL, by=by)
@@ -208,13 +217,13 @@ class Asking:
         )
         return await self._operations.propose(plan, by=by, channel_id=channel_id)
 
-    async def _guarded(self, application: Application, by: Actor, action: str, *, instead: str) -> int:
+    async def _guarded(self, detail: ApplicationDetail, by: Actor, action: str, *, instead: str) -> int:
         """Return how many others must approve at least; whatever is refused here is written down."""
         try:
             self._guard.check_write()
-            return self._guard.check_itself(application, instead)
+            return self._guard.check_itself(detail, instead)
         except NotAllowedError as refusal:
-            await self._door.refuse(by, action, str(refusal), about=application)
+            await self._door.refuse(by, action, str(refusal), about=detail.application)
             raise
 
     async def _compare(self, fresh: Fresh, knowledge: Knowledge) -> tuple[ApplicationDetail, bool]:
@@ -225,21 +234,27 @@ class Asking:
         """
         detail = fresh.detail
         refused = self._permits.refusal(detail, Asked(key=detail.key), knowledge)
-        if refused is not None and refused.reason is not Refusal.CANNOT_COMPARE:
+        if refused is not None and refused.reason not in _MAY_BE_MENDED:
             raise refused.error(more_about(refused))
         refreshed = await self._refresher.refresh(fresh, within=_COMPARES_WITHIN)
         return (await self._argo.read(detail.key)).detail, refreshed.is_done
 
-    async def _keep_itself(self, detail: ApplicationDetail, by: Actor, *, prune: bool) -> None:
-        """Refuse to prune the Application that deploys the bot out of the one that applies it."""
-        itself = self._guard.find_itself()
-        if not prune or itself is None or itself not in _pruned_applications(detail):
+    async def _keep_itself(self, detail: ApplicationDetail, asked: Asked, by: Actor, action: str) -> None:
+        """Refuse to prune the Application that deploys the bot, or one that it is below."""
+        itself = self._guard.find_itself() if asked.prune else None
+        if itself is None:
             return
+        above = Family(dict(self._argo.applications.items())).above(itself)
+        pruned = _pruned_applications(detail, or_any=asked.goes_elsewhere)
+        doomed = next((key for key in (itself, *above) if key in pruned), None)
+        if doomed is None:
+            return
+        what = ", which deploys this bot" if doomed == itself else ", and with it what deploys this bot"
         refusal = NotAllowedError(
-            f"Pruning would delete {code(str(itself))}, which deploys this bot. Leave prune out, or do it "
-            f"yourself: {sync_by_hand(detail.key)}"
+            f"Pruning {'could' if asked.goes_elsewhere else 'would'} delete {code(str(doomed))}{what}. Leave "
+            "prune out, and delete by hand what is to go."
         )
-        await self._door.refuse(by, SYNC_ACTION, str(refusal), about=detail.application)
+        await self._door.refuse(by, action, str(refusal), about=detail.application)
         raise refusal
 
 
@@ -282,11 +297,11 @@ def _is_called(key: ResourceKey, parts: list[str]) -> bool:
             return False
 
 
-def _pruned_applications(detail: ApplicationDetail) -> set[ObjectKey]:
+def _pruned_applications(detail: ApplicationDetail, *, or_any: bool) -> set[ObjectKey]:
     return {
         ObjectKey(each.key.namespace or detail.key.namespace, each.key.name)
         for each in detail.resources
-        if each.requires_pruning and (each.key.group, each.key.kind) == APPLICATION
+        if (or_any or each.requires_pruning) and (each.key.group, each.key.kind) == APPLICATION
     }
 
 
@@ -295,6 +310,10 @@ def _shown(detail: ApplicationDetail) -> tuple[str, ...]:
     revisions, sources = detail.application.revisions, detail.application.sources
     # The commits of a hydrated one are Argo CD's own.
     return revisions if len(revisions) == len(sources) and not detail.hydrated else ()
+
+
+def _deployed(application: Application) -> tuple[str, ...]:
+    return application.deployed.revisions if application.deployed is not None else ()
 
 
 def _number(history_id: str) -> int:

@@ -257,8 +257,10 @@ class TreeConductor:
 
     async def _begin(self, operation: Operation, asked: AskedTree, fresh: Fresh, part: Part) -> Part:
         key = fresh.detail.key
-        # What pruning deletes is shown beforehand, and that is known of the root alone.
-        wanted = Asked(key=key, prune=asked.prune and key == asked.root)
+        wanted = Asked(key=key)
+        if asked.prune and key == asked.root:
+            # What pruning deletes is shown beforehand, and that is known of the root alone.
+            wanted = replace(wanted, prune=True, shown=asked.shown, deployed=asked.deployed)
         refused = self._permits.refusal(fresh.detail, wanted, await self._permits.know())
         if refused is not None and refused.reason in _BUSY:
             return replace(part, step=Step.WAITING, words="")

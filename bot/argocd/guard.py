@@ -1,12 +1,13 @@
 """What is refused whoever asks: writing while that is off, and acting on the bot's own Application."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from bot.argocd.cluster import ArgoCluster
-from bot.argocd.model import Application
+from bot.argocd.detail import ApplicationDetail
+from bot.argocd.model import Application, Workload
 from bot.argocd.settings import ArgoSettings
 from bot.chat.text import code
 from bot.core.errors import NotAllowedError
@@ -59,13 +60,22 @@ class Guard:
             return ObjectKey(namespace or self._argo.home, name)
         if self._pod is None:
             return None
-        return next((each.key for each in self._argo.applications.values() if self._runs_us(each)), None)
+        return next((each.key for each in self._argo.applications.values() if self._may_run_us(each)), None)
 
     def is_itself(self, key: ObjectKey) -> bool:
         """Tell whether this Application deploys the bot."""
         return self.find_itself() == key
 
-    def check_itself(self, application: Application, instead: str) -> int:
+    def deploys_us(self, detail: ApplicationDetail) -> bool:
+        """Tell whether an Application, as it was read a moment ago, deploys the bot."""
+        if self.is_itself(detail.key):
+            return True
+        owned = (
+            Workload(key.kind, key.namespace, key.name) for key in (each.key for each in detail.resources)
+        )
+        return not self._settings().itself and self._runs_us(owned)
+
+    def check_itself(self, detail: ApplicationDetail, instead: str) -> int:
         """Refuse to act on the bot's own Application; return how many others must approve, where it may be.
 
         `instead` is what the person can type elsewhere.
@@ -73,23 +83,24 @@ class Guard:
         Raises:
             NotAllowedError: It is the bot's own, and the configuration does not let anybody.
         """
-        if not self.is_itself(application.key):
+        if not self.deploys_us(detail):
             return 0
         if self._settings().allow_itself:
             return 1
         raise NotAllowedError(
-            f"{code(str(application.key))} deploys this bot, which can refresh and compare itself, no more. "
+            f"{code(str(detail.key))} deploys this bot, which can refresh and compare itself, no more. "
             f"Do it yourself: {instead} — or let it with `kubernetes.argocd.allow_itself: true`; "
             "another person must approve then."
         )
 
-    def _runs_us(self, application: Application) -> bool:
+    def _may_run_us(self, application: Application) -> bool:
+        is_there = self._pod is not None and self._pod.namespace in application.packed_workloads
+        return is_there and self._runs_us(application.workloads)
+
+    def _runs_us(self, owned: Iterable[Workload]) -> bool:
         pod = self._pod
-        if pod is None or pod.namespace not in application.packed_workloads:
-            return False
-        return any(
-            workload.namespace == pod.namespace and is_pod_of(workload.kind, workload.name, pod.name)
-            for workload in application.workloads
+        return pod is not None and any(
+            each.namespace == pod.namespace and is_pod_of(each.kind, each.name, pod.name) for each in owned
         )
 
 

@@ -296,7 +296,9 @@ def _difference_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
 
 
 def _pruning_lines(detail: ApplicationDetail, asked: Asked, *, in_a_tree: bool = False) -> list[str]:
-    extra = [each for each in detail.resources if each.requires_pruning]
+    if asked.goes_elsewhere:
+        return [_pruning_elsewhere(asked)]
+    extra = _extra(detail, asked)
     if not extra:
         return ["Prune is on; as it was compared there is nothing to delete."] if asked.prune else []
     if not asked.prune:
@@ -313,6 +315,22 @@ def _pruning_lines(detail: ApplicationDetail, asked: Asked, *, in_a_tree: bool =
     return lines
 
 
+def _pruning_elsewhere(asked: Asked) -> str:
+    where = "it" if asked.history_id is None else "that entry"
+    if asked.prune:
+        return (
+            f"**Prune is on: what {where} does not have is deleted.** What that is, nobody knows before Argo "
+            "CD has looked at it."
+        )
+    return f"Prune is off: what {where} does not have stays."
+
+
+def _extra(detail: ApplicationDetail, asked: Asked) -> list[ResourceState]:
+    """Return what would be deleted, as far as it was compared with where the sync goes."""
+    extra = [each for each in detail.resources if each.requires_pruning]
+    return [each for each in extra if not asked.selected or each.key in asked.selected]
+
+
 def _named(resources: Sequence[ResourceState]) -> str:
     names = ", ".join(name_of(each.key) for each in resources[:_MOST_NAMED])
     left = len(resources) - _MOST_NAMED
@@ -327,9 +345,11 @@ def _selection_lines(asked: Asked) -> list[str]:
 
 def _scope_lines(detail: ApplicationDetail, asked: Asked) -> list[str]:
     """Return what is special about it, in words that are as true before it as afterwards."""
-    pruned = [each for each in detail.resources if each.requires_pruning] if asked.prune else []
     lines = [f"only {_selected(asked)}"] if asked.selected else []
-    return [*lines, f"with pruning of {_named(pruned)}"] if pruned else lines
+    if not asked.prune:
+        return lines
+    pruned = "what is not there" if asked.goes_elsewhere else _named(_extra(detail, asked))
+    return [*lines, f"with pruning of {pruned}"] if pruned else lines
 
 
 def _selected(asked: Asked) -> str:

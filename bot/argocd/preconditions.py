@@ -22,7 +22,6 @@ from bot.core.errors import ConflictError, InvalidError, NotFoundError, RefusedE
 
 _BLOCKED: Final = "blocked by sync window"
 _REVISION: Final = re.compile(r"[^-\x00-\x20\x7f][^\x00-\x1f\x7f]{0,249}")
-_FATAL: Final = frozenset({"ComparisonError", "InvalidSpecError"})
 
 
 class Refusal(StrEnum):
@@ -35,6 +34,7 @@ class Refusal(StrEnum):
     RUNNING_ALREADY = "running-already"
     ORPHANED = "orphaned"
     CANNOT_COMPARE = "cannot-compare"
+    INVALID_SPECIFICATION = "invalid-specification"
     WINDOW_DENIES = "window-denies"
     WINDOW_NOT_OPEN = "window-not-open"
     WINDOW_UNREADABLE = "window-unreadable"
@@ -83,6 +83,11 @@ _TEXTS: Final[Mapping[Refusal, str]] = {
     ),
     Refusal.CANNOT_COMPARE: (
         "Argo CD cannot work out what this Application should be, so a sync would only fail. "
+        "Mend what it says, then `/argocd refresh` it; or give a revision that is better, "
+        "or go back with `/argocd rollback`."
+    ),
+    Refusal.INVALID_SPECIFICATION: (
+        "Argo CD says that the specification of this Application is wrong, so a sync would only fail. "
         "Mend what it says, then `/argocd refresh` it."
     ),
     Refusal.WINDOW_DENIES: (
@@ -202,7 +207,7 @@ def sync_refusal(
     """Say why a sync is not begun, or None if it can be."""
     return (
         _not_free(detail)
-        or _not_comparable(detail)
+        or _not_comparable(detail, elsewhere=any(order.revisions))
         or _odd_revisions(detail.application, order)
         or _unknown_resources(detail, order.selected)
         or _closed(window, opens_at)
@@ -223,7 +228,7 @@ def rollback_refusal(
         _not_free(detail)
         or _undone_at_once(detail.application)
         or _odd_entry(detail, entry_id)
-        or _not_comparable(detail)
+        or _not_comparable(detail, elsewhere=True)
         or _closed(window, opens_at)
     )
 
@@ -296,9 +301,16 @@ def _not_free(detail: ApplicationDetail) -> Refused | None:
     return None
 
 
-def _not_comparable(detail: ApplicationDetail) -> Refused | None:
-    fatal = tuple(condition.message for condition in detail.conditions if condition.type in _FATAL)
-    return Refused(reason=Refusal.CANNOT_COMPARE, details=fatal) if fatal else None
+def _not_comparable(detail: ApplicationDetail, *, elsewhere: bool) -> Refused | None:
+    """Say what keeps Argo CD from trying; it compares anew with where a sync goes, if that is elsewhere."""
+    for type_, reason in (
+        ("InvalidSpecError", Refusal.INVALID_SPECIFICATION),
+        ("ComparisonError", Refusal.CANNOT_COMPARE),
+    ):
+        said = tuple(each.message for each in detail.conditions if each.type == type_)
+        if said and not (elsewhere and reason is Refusal.CANNOT_COMPARE):
+            return Refused(reason=reason, details=said)
+    return None
 
 
 def _odd_revisions(application: Application, order: SyncOrder) -> Refused | None:

@@ -184,7 +184,7 @@ class ArgoCd:
             operation=await self._operations.find_active(subject_of(application.key)),
             commits=commits,
             resource_health=health,
-            is_itself=self._guard.is_itself(application.key),
+            is_itself=self._guard.deploys_us(detail),
             url=await self.links.to_application(application.key),
             parent_is_known=parent is not None and self._argo.applications.find(parent) is not None,
         )

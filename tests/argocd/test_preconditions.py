@@ -79,7 +79,7 @@ def test_an_application_at_rest_can_be_synced():
         ),
         (
             detail(status={"conditions": [{"type": "InvalidSpecError", "message": "x"}]}),
-            Refusal.CANNOT_COMPARE,
+            Refusal.INVALID_SPECIFICATION,
         ),
         (detail(status={"conditions": [{"type": "SyncError", "message": "x"}]}), None),
         (detail(status={"conditions": [{"type": "OrphanedResourceWarning", "message": "x"}]}), None),
