@@ -18,6 +18,7 @@ from bot.minecraft.discovery import (
     discover,
     heals_replicas,
     managing_application,
+    pods_of,
     read_pod,
     read_service,
     read_workload,
@@ -89,6 +90,12 @@ class MinecraftCluster:
         pods = list(self._pods.values()) if self._pods is not None else []
         workloads = [each for watched in self._workloads.values() for each in watched.values()]
         return discover(list(self.services.values()), workloads, pods, taken=taken)
+
+    def list_pods(self, workload: Workload) -> list[Pod]:
+        """Return the pods of a workload, those that end too; none where it is not known which there are."""
+        if self._pods is None or self._pods.health.phase is not WatchPhase.SYNCED:
+            return []
+        return pods_of(workload, self._pods.values())
 
     def find_workload(self, kind: str, namespace: str, name: str) -> Workload | None:
         """Return a workload, if it is there."""

@@ -1,6 +1,7 @@
 """Starting and stopping servers by the number of their replicas, as operations."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,7 +18,7 @@ from bot.minecraft.discovery import Manager, Workload
 from bot.minecraft.model import Stop
 from bot.minecraft.polling import Polling
 from bot.minecraft.rcon import Consoles
-from bot.operations.model import Operation, Progress, State
+from bot.operations.model import Operation, OperationId, Progress, State
 
 START: Final = "minecraft.start"
 STOP: Final = "minecraft.stop"
@@ -112,7 +113,10 @@ class Starting(_Scaling):
 
 
 class Stopping(_Scaling):
-    """Stops a server: a word in the game and a save first; done when no pod is left."""
+    """Stops a server: a word in the game and a save first; done when no pod is left.
+
+    A Deployment does not count pods that end, and a world may be saved for a minute then.
+    """
 
     replicas = 0
 
@@ -128,6 +132,8 @@ class Stopping(_Scaling):
         """Take what starting takes, and the consoles."""
         super().__init__(database, cluster, polling, clock)
         self._consoles = consoles
+        self._unsaved: dict[OperationId, str] = {}
+        """Why something was stopped without a word and a save, until the first look remembers it."""
 
     async def start(self, operation: Operation) -> None:
         """Say it in the game, save, and have no replica run.
@@ -144,18 +150,29 @@ class Stopping(_Scaling):
         refuse_if_undone(await self._cluster.find_manager(workload))
         # Noted before: nobody is to be called because of what was wanted.
         await self._note(operation, Stop(by_id=operation.asked_by.id, at=self._clock.now()))
-        await self._say_farewell(request["server"])
+        if problem := await self._say_farewell(request["server"]):
+            self._unsaved[operation.id] = f"It was not saved before it was stopped: {problem}"
         await self._scale(operation, workload)
 
     async def observe(self, operation: Operation) -> Progress:
         """Look whether anything is left of it."""
+        progress = await self._look(operation)
+        unsaved = self._unsaved.pop(operation.id, operation.memory.get("unsaved", ""))
+        if not unsaved:
+            return progress
+        if progress.state.is_final:
+            return replace(progress, outcome=f"{progress.outcome} {unsaved}")
+        return replace(progress, body=(unsaved,), memory={"unsaved": unsaved})
+
+    async def _look(self, operation: Operation) -> Progress:
         workload, age = await self._workload(operation), self._age(operation)
         if workload.operation != operation.id:
             return Progress(state=State.SUPERSEDED, outcome="Somebody else has scaled it meanwhile.")
         if workload.wanted:
             await self._note(operation, None)
             return Progress(state=State.FAILED, outcome="Its replicas were set back.")
-        if workload.current == 0:
+        pods = self._cluster.list_pods(workload)
+        if workload.current == 0 and not pods:
             return Progress(
                 state=State.SUCCEEDED, fraction=1, outcome=f"It is off after {spoken_duration(age)}."
             )
@@ -163,16 +180,19 @@ class Stopping(_Scaling):
             return Progress(state=State.FAILED, outcome=f"Its pod is there after {spoken_duration(age)}.")
         return Progress(state=State.PROGRESSING, fraction=0.5, step="waiting for the pod to end")
 
-    async def _say_farewell(self, server: str) -> None:
+    async def _say_farewell(self, server: str) -> str:
+        """Say it and save; return why that did not work where it should have."""
         console = self._consoles().find(server)
         if console is None:
-            return
+            return ""
         try:
             await console.run(say_command(_FAREWELL))
             await console.run(SAVE)
         except MachineError as error:
             # A server that hangs is stopped because it hangs; it saves by itself as it ends, if it can.
             log.warning("minecraft_farewell_failed", server=server, why=str(error))
+            return str(error)
+        return ""
 
 
 def refuse_if_undone(manager: Manager | None) -> None:

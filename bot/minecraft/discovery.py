@@ -205,6 +205,15 @@ def discover(
     return [each for each in made if each.server.name not in known]
 
 
+def pods_of(workload: Workload, pods: Iterable[Pod]) -> list[Pod]:
+    """Return the pods of a workload."""
+    return [
+        pod
+        for pod in pods
+        if pod.namespace == workload.namespace and workload.labels and _selects(workload.labels, pod.labels)
+    ]
+
+
 def managing_application(workload: Workload, *, home: str) -> tuple[str, str] | None:
     """Return namespace and name of the Application that a workload says it belongs to."""
     name = workload.tracking.partition(":")[0] or workload.instance

@@ -15,7 +15,7 @@ from tests.support.alerting import open_rooms
 from tests.support.chart_rights import within_the_charts_rights
 from tests.support.kube import a_client
 from tests.support.minecraft import JavaServer, RconServer, a_status
-from tests.support.minecraft_cluster import a_service, a_workload
+from tests.support.minecraft_cluster import a_pod, a_service, a_workload
 from tests.support.minecraft_town import Town, World
 from tests.support.world import buttons_of, words_of
 
@@ -326,6 +326,44 @@ async def test_it_is_said_in_the_game_and_saved_first(playing, stage):
     assert "First it is said in the game and the world is saved." in words
     assert rcon.commands == ["say This server stops now.", "save-all flush"]
     assert stage.workload["spec"]["replicas"] == 0
+
+
+async def test_a_server_that_could_not_be_saved_is_stopped_and_that_is_said(playing, stage):
+    town = playing
+    rcon = RconServer()
+    await rcon.open()
+    await rcon.close()
+    workload = {"namespace": "games", "kind": "deployment", "name": "survival"}
+    town.watch("survival", stage.game.port, rcon, workload=workload)
+    await town.world.look()
+    await asked(town, stage, "stop")
+    unsaved = "It was not saved before it was stopped: The console of survival does not answer."
+    await seen(town, stage)
+    assert "### Stopping survival" in words_of(card_of(town))
+    assert unsaved in words_of(card_of(town))
+    await stage.game.close()
+    stage.happens(GONE)
+    await seen(town, stage)
+    assert "### Stopped survival" in words_of(card_of(town))
+    assert unsaved in words_of(card_of(town))
+
+
+async def test_a_server_is_not_off_while_its_pod_still_ends(playing, stage):
+    town = playing
+    stage.server.put("Pod", a_pod("survival-0", deletionTimestamp="2026-11-21T12:00:00Z"))
+    cluster, workload = town.world.playground._cluster, town.world.playground._workload("survival")
+    await until(lambda: cluster.list_pods(workload))
+    await asked(town, stage, "stop")
+    await stage.game.close()
+    # A Deployment does not count it any more.
+    stage.happens(GONE)
+    await seen(town, stage)
+    assert "### Stopping survival" in words_of(card_of(town))
+    assert "waiting for the pod to end" in words_of(card_of(town))
+    stage.server.delete("Pod", "games", "survival-0")
+    await until(lambda: not cluster.list_pods(workload))
+    await seen(town, stage)
+    assert "### Stopped survival" in words_of(card_of(town))
 
 
 async def refused(town, command="start", person=None):
