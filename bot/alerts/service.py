@@ -21,7 +21,7 @@ from bot.alerts.timeline.service import Timelines
 from bot.cards.threads import store as threads_store
 from bot.core.actor import Actor
 from bot.core.clock import Clock
-from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
+from bot.core.errors import ConflictError, NotAllowedError
 from bot.database.engine import Database, Transaction
 from bot.journal.model import Entry
 from bot.journal.model import Outcome as How
@@ -93,7 +93,7 @@ class Alerts:
             NotFoundError: There is none of this number.
         """
         async with self._database.reading() as tx:
-            incident = await self._get(tx, number)
+            incident = await store.get_incident(tx, number)
         await self._allow(by, "alerts:show", incident)
         return incident
 
@@ -150,7 +150,7 @@ class Alerts:
         async with self._database.reading() as tx:
             thread = await threads_store.find_by_id(tx, channel_id)
             if thread is not None:
-                incident = await self._get(tx, IncidentNumber(int(thread.key)))
+                incident = await store.get_incident(tx, IncidentNumber(int(thread.key)))
                 is_wanted = incident.is_open and incident.acknowledgement is None
                 return (incident.number,) if is_wanted else ()
             for name in names:
@@ -213,7 +213,7 @@ class Alerts:
 
     async def set_note(self, tx: Transaction, number: IncidentNumber, slot: str, text: str | None) -> None:
         """Write another room's line on the cards of an incident, or take it away."""
-        incident = await self._get(tx, number)
+        incident = await store.get_incident(tx, number)
         notes = {name: line for name, line in incident.notes.items() if name != slot}
         if text is not None:
             notes[slot] = text
@@ -251,7 +251,7 @@ class Alerts:
         try:
             async with self._database.transaction() as tx:
                 for number in dict.fromkeys(numbers):
-                    before = await self._get(tx, number)
+                    before = await store.get_incident(tx, number)
                     self._access.check(by, action, targets_of(before))
                     after = await change(tx, before)
                     await store.update_incident(tx, before, after)
@@ -275,14 +275,6 @@ class Alerts:
             await self._showing.record(
                 tx, Entry(actor=by, action=action, target=target, outcome=How.REFUSED, reason=str(refusal))
             )
-
-    async def _get(self, tx: Transaction, number: IncidentNumber) -> Incident:
-        incident = await store.find_incident(tx, number)
-        if incident is None:
-            raise NotFoundError(
-                f"There is no incident #{number}. One that ended long ago is not kept any more."
-            )
-        return incident
 
 
 def _entry(incident: Incident, action: str, by: Actor, note: str) -> Entry:

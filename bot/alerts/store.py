@@ -38,6 +38,7 @@ from bot.alerts.model.incident import (
 )
 from bot.alerts.model.notification import Notification, group_labels_key
 from bot.alerts.model.severity import Severity
+from bot.core.errors import NotFoundError
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, Json, UtcDateTime, metadata
 
@@ -185,6 +186,14 @@ async def find_incident(tx: Transaction, number: IncidentNumber) -> Incident | N
 
 
 _incident = select(incident).where(incident.c.number == bindparam("_number"))
+
+
+async def get_incident(tx: Transaction, number: IncidentNumber) -> Incident:
+    """Return an incident that somebody asked for; raises `NotFoundError`."""
+    found = await find_incident(tx, number)
+    if found is None:
+        raise NotFoundError(f"There is no incident #{number}. One that ended long ago is not kept any more.")
+    return found
 
 
 async def list_incidents(tx: Transaction, wanted: IncidentFilter, *, limit: int) -> list[Incident]:

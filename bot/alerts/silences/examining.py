@@ -106,7 +106,7 @@ class Examiner:
         if draft.incident is None:
             raise NotFoundError("There is no incident that this silence is about.")
         async with self._database.reading() as tx:
-            incident = await get_incident(tx, draft.incident)
+            incident = await alerts_store.get_incident(tx, draft.incident)
             return await self.senders(tx, [incident])
 
     async def senders(self, tx: Transaction, incidents: Sequence[Incident]) -> tuple[str, ...]:
@@ -175,14 +175,6 @@ class Examiner:
 async def find(tx: Transaction, number: IncidentNumber | None) -> Incident | None:
     """Return an incident, if one is meant and kept."""
     return await alerts_store.find_incident(tx, number) if number is not None else None
-
-
-async def get_incident(tx: Transaction, number: IncidentNumber) -> Incident:
-    """Return an incident; raises `NotFoundError`."""
-    incident = await alerts_store.find_incident(tx, number)
-    if incident is None:
-        raise NotFoundError(f"There is no incident #{number}.")
-    return incident
 
 
 async def outcome(work: Awaitable[T]) -> T | MachineError:

@@ -25,7 +25,7 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import CARD, Showing, targets_of
 from bot.alerts.silences import store
 from bot.alerts.silences.entries import SILENCE, UNSILENCE, asked_entry, ended_entry, refused_entry
-from bot.alerts.silences.examining import Examined, Examiner, find, get_incident, outcome, same_kind
+from bot.alerts.silences.examining import Examined, Examiner, find, outcome, same_kind
 from bot.alerts.silences.length import parse_end
 from bot.alerts.silences.marks import Marks, over
 from bot.alerts.silences.model import (
@@ -181,7 +181,7 @@ class Silences:
             NotFoundError: There is no such incident, or nobody who could be asked for a silence.
         """
         async with self._database.reading() as tx:
-            incident = await get_incident(tx, number)
+            incident = await alerts_store.get_incident(tx, number)
         await self._examiner.allow(by, SILENCE, [targets_of(incident)], incident)
         self._examiner.cluster(incident.source)
         return Draft(
@@ -453,7 +453,7 @@ class Silences:
         now = self._clock.now()
         async with self._database.reading() as tx:
             if kind == "i" and name.isascii() and name.isdigit():
-                incident = await get_incident(tx, IncidentNumber(int(name)))
+                incident = await alerts_store.get_incident(tx, IncidentNumber(int(name)))
                 ids = incident.muting.silences if incident.muting is not None else ()
                 found = [
                     *await store.list_by_ids(tx, incident.source, ids),

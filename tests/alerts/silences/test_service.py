@@ -385,6 +385,14 @@ async def test_a_source_that_is_not_configured_is_said(world):
         await world.silences.propose(ONE, by=ADA)
 
 
+async def test_an_incident_that_is_kept_no_more_is_told_as_everywhere(world):
+    with pytest.raises(NotFoundError) as of_silences:
+        await world.silences.propose(IncidentNumber(77), by=ADA)
+    with pytest.raises(NotFoundError) as of_incidents:
+        await world.rooms.alerts.get(IncidentNumber(77), by=ADA)
+    assert str(of_silences.value) == str(of_incidents.value)
+
+
 async def test_every_alertmanager_that_sent_it_gets_the_silence(database, peer, tmp_path):
     async with (
         a_running_peer(tmp_path / "second") as second,
