@@ -424,13 +424,12 @@ class Leading:
 
 
 def _only_while(may_act: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Have each request of a session begin with the question whether this process still leads."""
+    """Have each request ask whether this process still leads: when it begins, and once it has its connection."""
 
-    async def ask(
-        _session: aiohttp.ClientSession, _context: SimpleNamespace, _start: aiohttp.TraceRequestStartParams
-    ) -> None:
+    async def ask(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
         may_act()
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(ask)
+    trace.on_connection_create_end.append(ask)
     return trace

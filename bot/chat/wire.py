@@ -88,6 +88,7 @@ class Wire:
         self._http: HTTPClient | None = None
         self.trace = aiohttp.TraceConfig()
         self.trace.on_request_start.append(self._begins)
+        self.trace.on_connection_create_end.append(self._connected)
         self.trace.on_request_headers_sent.append(self._sent)
         self.trace.on_request_end.append(self._answered)
         self.trace.on_request_exception.append(self._failed)
@@ -120,6 +121,15 @@ class Wire:
             "server.address": start.url.host or "",
         }
         context.span = tracing.begin(f"{start.method} discord", tracing.Kind.CLIENT, **asked)
+
+    async def _connected(
+        self,
+        _session: aiohttp.ClientSession,
+        _context: SimpleNamespace,
+        _end: aiohttp.TraceConnectionCreateEndParams,
+    ) -> None:
+        """Stop what waited for its connection for too long; nothing was sent through it yet."""
+        self._may_act()
 
     async def _sent(
         self,

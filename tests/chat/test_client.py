@@ -213,6 +213,14 @@ async def test_a_former_leader_sends_nothing(server):
         assert len(server.requests) == asked
 
 
+async def test_who_was_frozen_while_a_connection_was_made_sends_nothing_through_it(server):
+    moments = iter(["the request begins"])
+    async with a_bot(may_act=lambda: None if next(moments, None) else raise_lost()) as bot:
+        with pytest.raises(LostLeadershipError):
+            await bot.login(server.token)
+    assert list(server.requests) == []
+
+
 async def test_a_former_leader_leaves_a_click_to_the_one_who_leads(server):
     leads = True
     async with with_alerts(may_act=lambda: None if leads else raise_lost()) as bot:
