@@ -424,7 +424,7 @@ class Leading:
 
 
 def _only_while(may_act: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Have each request ask whether this process still leads: when it begins, and once it has its connection."""
+    """Have each request ask whether this process still leads, at its beginning and once it is connected."""
 
     async def ask(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
         may_act()
