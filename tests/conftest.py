@@ -12,7 +12,14 @@ import structlog
 
 from bot.database.engine import Database
 from bot.database.migrate import upgrade
-from tests.support.postgres import PostgresServer, create_database, drop_database, find_programs
+from tests.support.postgres import (
+    PostgresServer,
+    create_database,
+    drop_database,
+    empty_database,
+    find_programs,
+    shape_of,
+)
 
 POSTGRES = "MACHINE_TEST_POSTGRES"
 _started: list[PostgresServer] = []
@@ -35,7 +42,7 @@ def pytest_configure(config):
     programs = find_programs()
     if programs is None:
         return
-    server = PostgresServer(programs)
+    server = PostgresServer(programs, durable=False)
     server.start()
     _started.append(server)
     os.environ[POSTGRES] = server.url
@@ -98,6 +105,15 @@ def migrated_postgres(postgres_url):
     _apart(drop_database(postgres_url, name))
 
 
+@pytest.fixture(scope="session")
+def spare_postgres(postgres_url):
+    """Migrated and empty databases that no test uses now: their addresses and shapes."""
+    spare: dict[str, str] = {}
+    yield spare
+    for url in spare:
+        _apart(drop_database(postgres_url, url.rpartition("/")[2]))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_kind(request):
     return request.param
@@ -111,11 +127,18 @@ async def database_url(database_kind, request, tmp_path: Path):
         shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
         yield f"sqlite+aiosqlite:///{path}"
         return
-    server = request.getfixturevalue("postgres_url")
-    template = request.getfixturevalue("migrated_postgres")
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    yield await create_database(server, name, template)
-    await drop_database(server, name)
+    spare, server = (request.getfixturevalue(name) for name in ("spare_postgres", "postgres_url"))
+    if spare:
+        url, shape = spare.popitem()
+    else:
+        template = request.getfixturevalue("migrated_postgres")
+        url = await create_database(server, f"test_{uuid.uuid4().hex[:12]}", template)
+        shape = await shape_of(url)
+    yield url
+    if await empty_database(url) == shape:
+        spare[url] = shape
+    else:
+        await drop_database(server, url.rpartition("/")[2])
 
 
 @pytest.fixture
