@@ -5,11 +5,11 @@ from datetime import date, datetime, timedelta
 
 import structlog
 
-from bot.alerts import store as alerts_store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.kinds import INCIDENT, TIMELINE
 from bot.alerts.settings import RetentionSettings
 from bot.alerts.silences import store as silences_store
+from bot.alerts.store import writing as alerts_store
 from bot.alerts.storm import store as storm_store
 from bot.argocd import store as argocd_store
 from bot.argocd.news import CARD as STORY

@@ -17,7 +17,6 @@ import aiohttp
 
 from bot.access.service import Access
 from bot.alerts import kinds
-from bot.alerts import store as alerts_store
 from bot.alerts.changes.service import ChangesHere
 from bot.alerts.digests import Digests
 from bot.alerts.inbox.applier import Applier
@@ -31,6 +30,7 @@ from bot.alerts.silences import settings as silences_settings
 from bot.alerts.silences.service import Silences
 from bot.alerts.silences.sources import SilenceEndCards
 from bot.alerts.sources import IncidentCards, PingCards
+from bot.alerts.store.lists import count_open_by_severity
 from bot.alerts.storm.service import Storms
 from bot.alerts.storm.sources import CallCards, DigestCards
 from bot.alerts.timeline.service import Timelines
@@ -417,7 +417,7 @@ class Leading:
 
     async def _count(self) -> timedelta:
         async with self._database.reading() as tx:
-            counted = await alerts_store.count_open_by_severity(tx)
+            counted = await count_open_by_severity(tx)
         for severity, number in counted.items():
             metrics.ALERTS_ACTIVE.labels(severity.name.lower()).set(number)
         return FIGURES_EVERY

@@ -12,7 +12,7 @@ from bot.alerts.model.severity import Severity
 from bot.alerts.service import PAGE, Alerts
 from bot.alerts.silences.card import incident_key
 from bot.alerts.silences.service import Silences
-from bot.alerts.store import IncidentFilter
+from bot.alerts.store.lists import IncidentFilter
 from bot.alerts.timeline.card import ACTION as TIMELINE
 from bot.alerts.timeline.card import PAGE as TIMELINE_PAGE
 from bot.alerts.timeline.card import render_page

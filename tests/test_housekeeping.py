@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from bot.alerts import store as alerts_store
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.settings import RetentionSettings
+from bot.alerts.store.reading import find_incident
 from bot.cards import store as cards_store
 from bot.cards.threads import store as threads_store
 from bot.core.errors import NotFoundError
@@ -63,7 +63,7 @@ async def test_what_was_over_long_ago_is_forgotten_with_its_card(rooms, housekee
     rooms.clock.advance(MONTHS)
     await housekeeping.step()
     async with rooms.database.reading() as tx:
-        assert await alerts_store.find_incident(tx, IncidentNumber(1)) is None
+        assert await find_incident(tx, IncidentNumber(1)) is None
     assert await rooms.card("incident", "1", ALERTS) is None
     assert await rooms.actions() == []
 

@@ -102,7 +102,7 @@ VIOLATIONS = {
     "drawings": ("bot/alerts/card.py", "import bot.alerts.store"),
     "discord": ("bot/alerts/service.py", "import discord"),
     "database": ("bot/alerts/service.py", "import sqlalchemy"),
-    "migrations": ("bot/alerts/store.py", "import alembic"),
+    "migrations": ("bot/alerts/store/tables.py", "import alembic"),
     "drivers": ("bot/alerts/service.py", "import asyncpg"),
     "traces": ("bot/app.py", "import opentelemetry"),
     "calendar": ("bot/alerts/service.py", "import apscheduler"),

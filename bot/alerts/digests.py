@@ -9,7 +9,7 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.service import Alerts
 from bot.alerts.showing import targets_at
 from bot.alerts.silences.sources import read_silenced
-from bot.alerts.store import get_incidents
+from bot.alerts.store.reading import get_incidents
 from bot.alerts.storm import store
 from bot.alerts.storm.card import FORCE
 from bot.alerts.storm.model import Page, Storm, Totals

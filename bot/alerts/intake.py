@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import structlog
 
-from bot.alerts import alertmanager, grafana, store
+from bot.alerts import alertmanager, grafana
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import Delivery, DeliveryState, Kind
 from bot.alerts.model.applying import Change, Outcome, apply_notification, heard_of
@@ -14,6 +14,8 @@ from bot.alerts.model.incident import Destination, Incident, join_destinations
 from bot.alerts.model.notification import Notification
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import Showing, entry_of
+from bot.alerts.store.reading import find_latest
+from bot.alerts.store.writing import insert_incident, update_incident
 from bot.alerts.timeline.model import CHANGED
 from bot.core.clock import Clock
 from bot.database.engine import Database, Transaction
@@ -57,7 +59,7 @@ class Intake:
         else:
             told = _read(delivery)
         async with self._database.transaction() as tx:
-            before = await store.find_latest(tx, told)
+            before = await find_latest(tx, told)
             heard = before and heard_of(before, told)
             state = await self._apply(tx, before, heard, told)
             await inbox_store.mark(tx, delivery.id, state, now=self._clock.now())
@@ -72,7 +74,7 @@ class Intake:
 
         The room is its own sender: what it once told to fire it must tell to be over.
         """
-        before = await store.find_latest(tx, told)
+        before = await find_latest(tx, told)
         return await self._apply(tx, before, before and heard_of(before, told), told)
 
     async def _apply(
@@ -94,7 +96,7 @@ class Intake:
             return DeliveryState.REPEAT
         if before is None or after.number != before.number:
             after = replace(after, destinations=self._routed(after))
-            after = replace(after, number=await store.insert_incident(tx, after))
+            after = replace(after, number=await insert_incident(tx, after))
             await self._follow(tx, None, after, outcome.change)
             return DeliveryState.APPLIED
         if outcome.change is not Change.NOTHING_NEW and after.is_open:
@@ -102,7 +104,7 @@ class Intake:
             after = replace(after, destinations=joined)
         if outcome.change is Change.NOTHING_NEW:
             after = replace(after, muting=before.muting)
-        await store.update_incident(tx, before, after, outcome.changed)
+        await update_incident(tx, before, after, outcome.changed)
         if outcome.change is Change.NOTHING_NEW:
             return DeliveryState.REPEAT
         await self._follow(tx, before, after, outcome.change)

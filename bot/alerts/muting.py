@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.alerts import store
 from bot.alerts.model.incident import Incident, Muting
 from bot.alerts.peers.authors import maker_of, person_in
 from bot.alerts.peers.model import Silence, is_edit
 from bot.alerts.showing import Showing
+from bot.alerts.store.writing import update_incident
 from bot.alerts.timeline.model import MUTED, SILENCED, UNMUTED, UNSILENCED
 from bot.core.actor import Actor
 from bot.database.engine import Transaction
@@ -18,7 +18,7 @@ async def set_muting(tx: Transaction, showing: Showing, before: Incident, muting
     after = replace(before, muting=muting)
     if after == before:
         return before
-    await store.update_incident(tx, before, after)
+    await update_incident(tx, before, after)
     await showing.show(tx, after)
     if after.is_muted and not before.is_muted:
         await showing.fall_silent(tx, after)

@@ -17,7 +17,6 @@ from typing import Final, NoReturn, ParamSpec, Protocol, TypeVar
 import aiohttp
 import structlog
 
-from bot.alerts import store
 from bot.alerts.intake import Intake
 from bot.alerts.model.incident import Incident, IncidentNumber, Muting, State
 from bot.alerts.muting import note_muting, set_muting
@@ -38,6 +37,9 @@ from bot.alerts.reconcile import (
     wants_groups,
 )
 from bot.alerts.showing import Showing, entry_of
+from bot.alerts.store.lists import list_changes, list_receivers
+from bot.alerts.store.reading import find_incident, find_latest, list_of_source
+from bot.alerts.store.writing import update_incident
 from bot.chat.text import code, escape
 from bot.core.clock import Clock
 from bot.core.errors import MachineError
@@ -156,8 +158,8 @@ class Poll:
 
     async def _believed(self, at: datetime) -> "_Believed":
         async with self._database.reading() as tx:
-            ours = await store.list_of_source(tx, self._source)
-            receivers = await store.list_receivers(tx, self._source)
+            ours = await list_of_source(tx, self._source)
+            receivers = await list_receivers(tx, self._source)
         return _Believed(at, {each.number: each for each in ours}, receivers, self._memory or Memory())
 
     def _wants_groups(self, believed: "_Believed", heard: Snapshot) -> bool:
@@ -212,7 +214,7 @@ class Poll:
     ) -> Memory:
         """Forget the absences of what was told of since: they are to be counted from the beginning."""
         numbers = {number for number, _ in memory.absences}
-        changed_at = await store.list_changes(tx, sorted(numbers))
+        changed_at = await list_changes(tx, sorted(numbers))
         return replace(
             memory,
             absences={
@@ -234,7 +236,7 @@ class Poll:
         if isinstance(decision, Opened):
             await self._open(tx, decision, believed)
             return
-        incident = await store.find_incident(tx, decision.number)
+        incident = await find_incident(tx, decision.number)
         if incident is None or not incident.is_open:
             return
         if incident.number not in changed and incident != believed.incidents[incident.number]:
@@ -255,7 +257,7 @@ class Poll:
 
     async def _open(self, tx: Transaction, decision: Opened, believed: "_Believed") -> None:
         told = decision.told
-        before = await store.find_latest(tx, told)
+        before = await find_latest(tx, told)
         if before is not None and before.changed_at >= believed.at:
             # It was told of while we asked.
             return
@@ -278,7 +280,7 @@ class Poll:
         await self._showing.record(tx, entry_of(after, "alerts:unknown"))
 
     async def _change(self, tx: Transaction, before: Incident, after: Incident) -> None:
-        await store.update_incident(tx, before, after)
+        await update_incident(tx, before, after)
         await self._showing.show(tx, after)
 
     async def _note_health(self, tx: Transaction, heard: Snapshot | Unreachable, memory: Memory) -> None:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from bot.access.service import Access
-from bot.alerts import store
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import Arrival, DeliveryId, Kind
 from bot.alerts.model.incident import Incident, IncidentNumber, acknowledge, close_by_hand
@@ -15,7 +14,9 @@ from bot.alerts.model.severity import Severity
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Labels, RouteVerdict, explain_routes
 from bot.alerts.showing import Known, Showing, targets_at, targets_of
-from bot.alerts.store import IncidentFilter, Place
+from bot.alerts.store.lists import IncidentFilter, Place, list_incidents, list_numbers, list_places
+from bot.alerts.store.reading import get_incident, get_incidents
+from bot.alerts.store.writing import update_incident
 from bot.alerts.timeline.model import Page as TimelinePage
 from bot.alerts.timeline.service import Timelines
 from bot.cards.threads import store as threads_store
@@ -75,7 +76,7 @@ class Alerts:
     async def load(self) -> None:
         """Fill what is held in memory for completion."""
         async with self._database.reading() as tx:
-            for incident in await store.list_incidents(tx, IncidentFilter(), limit=_MOST_KNOWN):
+            for incident in await list_incidents(tx, IncidentFilter(), limit=_MOST_KNOWN):
                 self._showing.index.note(incident)
 
     def known(self, *, by: Actor, action: str) -> list[Known]:
@@ -93,7 +94,7 @@ class Alerts:
             NotFoundError: There is none of this number.
         """
         async with self._database.reading() as tx:
-            incident = await store.get_incident(tx, number)
+            incident = await get_incident(tx, number)
         await self._allow(by, "alerts:show", incident)
         return incident
 
@@ -111,11 +112,11 @@ class Alerts:
         """Return a page of the incidents that somebody may see, the worst and newest first."""
         await self._allow(by, "alerts:list", None)
         async with self._database.reading() as tx:
-            places = await store.list_places(tx, wanted, limit=_MOST_LISTED)
+            places = await list_places(tx, wanted, limit=_MOST_LISTED)
             numbers = [place.number for place in places if self._may_list(by, place)]
             last = max(0, (len(numbers) - 1) // PAGE)
             number = min(max(page, 0), last)
-            found = await store.get_incidents(tx, numbers[number * PAGE : (number + 1) * PAGE])
+            found = await get_incidents(tx, numbers[number * PAGE : (number + 1) * PAGE])
         return Page(tuple(found), len(numbers), number)
 
     def _may_list(self, by: Actor, place: Place) -> bool:
@@ -150,12 +151,12 @@ class Alerts:
         async with self._database.reading() as tx:
             thread = await threads_store.find_by_id(tx, channel_id)
             if thread is not None:
-                incident = await store.get_incident(tx, IncidentNumber(int(thread.key)))
+                incident = await get_incident(tx, IncidentNumber(int(thread.key)))
                 is_wanted = incident.is_open and incident.acknowledgement is None
                 return (incident.number,) if is_wanted else ()
             for name in names:
                 wanted = IncidentFilter(channel=name, acknowledged=False)
-                numbers.update(dict.fromkeys(await store.list_numbers(tx, wanted, limit=_MOST_AT_ONCE)))
+                numbers.update(dict.fromkeys(await list_numbers(tx, wanted, limit=_MOST_AT_ONCE)))
         return tuple(numbers)
 
     async def unacknowledge(self, number: IncidentNumber, *, by: Actor) -> Incident:
@@ -213,12 +214,12 @@ class Alerts:
 
     async def set_note(self, tx: Transaction, number: IncidentNumber, slot: str, text: str | None) -> None:
         """Write another room's line on the cards of an incident, or take it away."""
-        incident = await store.get_incident(tx, number)
+        incident = await get_incident(tx, number)
         notes = {name: line for name, line in incident.notes.items() if name != slot}
         if text is not None:
             notes[slot] = text
         after = replace(incident, notes=notes)
-        await store.update_incident(tx, incident, after)
+        await update_incident(tx, incident, after)
         await self._showing.show(tx, after)
 
     async def _end_test(self, tx: Transaction, subject: str, due_at: datetime) -> None:
@@ -251,10 +252,10 @@ class Alerts:
         try:
             async with self._database.transaction() as tx:
                 for number in dict.fromkeys(numbers):
-                    before = await store.get_incident(tx, number)
+                    before = await get_incident(tx, number)
                     self._access.check(by, action, targets_of(before))
                     after = await change(tx, before)
-                    await store.update_incident(tx, before, after)
+                    await update_incident(tx, before, after)
                     await self._showing.show(tx, after)
                     await self._showing.record(tx, _entry(after, action, by, note))
                     changed.append(after)

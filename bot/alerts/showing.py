@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.alerts import kinds, store
+from bot.alerts import kinds
 from bot.alerts.model.applying import Change
 from bot.alerts.model.incident import Destination, Incident, IncidentNumber
 from bot.alerts.model.severity import Severity
 from bot.alerts.policy import AlertPolicy
+from bot.alerts.store.pings import find_ping, next_ping
+from bot.alerts.store.reading import find_incident
 from bot.alerts.storm.model import Place
 from bot.alerts.storm.service import Storms
 from bot.alerts.timeline.model import CALLED
@@ -165,7 +167,7 @@ class Showing:
         """Stop reminding, and take away the ping that called for somebody."""
         for destination in incident.destinations:
             await self._timers.cancel(tx, REMIND, _subject(incident, destination))
-            ping = await store.find_ping(tx, incident.number, destination.channel)
+            ping = await find_ping(tx, incident.number, destination.channel)
             if ping is not None:
                 await self._cards.touch(
                     tx, PING, ping_key(incident.number, destination.channel, ping.sequence)
@@ -186,8 +188,8 @@ class Showing:
         if await self._storms.calls_for(tx, incident, channel_id):
             await self._set_reminder(tx, incident, destination)
             return
-        before = await store.find_ping(tx, incident.number, destination.channel)
-        sequence = await store.next_ping(
+        before = await find_ping(tx, incident.number, destination.channel)
+        sequence = await next_ping(
             tx, incident.number, destination.channel, reason=reason, now=self._clock.now()
         )
         if before is not None:
@@ -204,7 +206,7 @@ class Showing:
         await self._journal.append(tx, entry_of(incident, CALLED, reason=reason, called=called))
 
     async def _pinged_lately(self, tx: Transaction, incident: Incident, destination: Destination) -> bool:
-        ping = await store.find_ping(tx, incident.number, destination.channel)
+        ping = await find_ping(tx, incident.number, destination.channel)
         return ping is not None and self._clock.now() - ping.at < QUIET_AFTER_PING
 
     async def _set_reminder(self, tx: Transaction, incident: Incident, destination: Destination) -> None:
@@ -217,7 +219,7 @@ class Showing:
     async def _remind(self, tx: Transaction, subject: str, due_at: datetime) -> None:
         del due_at
         number, _, channel = subject.partition("/")
-        incident = await store.find_incident(tx, IncidentNumber(int(number)))
+        incident = await find_incident(tx, IncidentNumber(int(number)))
         if incident is None or not _calls(incident):
             return
         for destination in incident.destinations:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.alerts import store
 from bot.alerts.card import Look, render_incident, render_ping
 from bot.alerts.changes.service import ChangesHere
 from bot.alerts.model.incident import Destination, Incident, IncidentNumber
@@ -11,6 +10,8 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import MentionIds
 from bot.alerts.showing import CARD
 from bot.alerts.silences.sources import read_silenced
+from bot.alerts.store.pings import find_ping
+from bot.alerts.store.reading import find_incident
 from bot.cards.store import find_card
 from bot.cards.threads import store as threads_store
 from bot.chat.rendered import Rendered
@@ -33,7 +34,7 @@ class IncidentCards:
     async def render(self, key: str, channel_id: int) -> Rendered | None:
         """Render an incident; one that is no longer kept has no card."""
         async with self._database.reading() as tx:
-            incident = await store.find_incident(tx, IncidentNumber(int(key)))
+            incident = await find_incident(tx, IncidentNumber(int(key)))
             if incident is None:
                 return None
             silenced = await read_silenced(tx, incident)
@@ -59,8 +60,8 @@ class PingCards:
         """Render a ping, or None when it was answered, overtaken, or the incident is over."""
         number, channel, sequence = key.split("/")
         async with self._database.reading() as tx:
-            incident = await store.find_incident(tx, IncidentNumber(int(number)))
-            ping = await store.find_ping(tx, IncidentNumber(int(number)), channel)
+            incident = await find_incident(tx, IncidentNumber(int(number)))
+            ping = await find_ping(tx, IncidentNumber(int(number)), channel)
             card = await find_card(tx, CARD, number, channel_id)
         if incident is None or ping is None or ping.sequence != int(sequence) or not incident.is_open:
             return None

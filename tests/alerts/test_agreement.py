@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bot.alerts import store
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.model import (
     ClusterState,
@@ -27,6 +26,7 @@ from bot.alerts.peers.model import (
     Unreachable,
 )
 from bot.alerts.polling import Poll
+from bot.alerts.store.reading import list_of_source
 from bot.core.errors import ConflictError
 from bot.database.engine import Database
 from tests.support.alerting import OPERATORS, Rooms, open_rooms
@@ -189,7 +189,7 @@ class Story:
 
     async def ours(self):
         async with self.rooms.database.reading() as tx:
-            return await store.list_of_source(tx, "main")
+            return await list_of_source(tx, "main")
 
     async def end(self) -> None:
         """Let everything arrive, and be asked often enough."""

@@ -5,7 +5,7 @@ import pytest
 from bot.access.model import Grant, Policy
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.model.severity import Severity
-from bot.alerts.store import IncidentFilter
+from bot.alerts.store.lists import IncidentFilter
 from bot.core.errors import ConflictError, NotAllowedError, NotFoundError
 from bot.journal.model import Filter, Outcome
 from bot.journal.service import verify_journal

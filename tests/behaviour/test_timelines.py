@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from bot.access.model import Policy
-from bot.alerts import store
+from bot.alerts.store import writing
 from bot.alerts.timeline.model import PAGE_ENTRIES
 from tests.support.alerts import a_body, an_entry
 from tests.support.people import a_person
@@ -56,7 +56,7 @@ async def long(town):
 
 async def purge(town):
     async with town.world.rooms.database.transaction() as tx:
-        assert await store.purge(tx, closed_before=town.world.clock.now() + timedelta(days=1)) == [1]
+        assert await writing.purge(tx, closed_before=town.world.clock.now() + timedelta(days=1)) == [1]
 
 
 async def test_a_closed_card_tells_who_presses_alone_what_happened_when(closed):

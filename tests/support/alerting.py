@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from bot.access.model import Grant, Policy
 from bot.access.service import Access
-from bot.alerts import store
 from bot.alerts.changes.service import ChangesHere
 from bot.alerts.digests import Digests
 from bot.alerts.inbox import store as inbox_store
@@ -18,6 +17,7 @@ from bot.alerts.policy import AlertPolicy
 from bot.alerts.routing import Route
 from bot.alerts.service import Alerts
 from bot.alerts.showing import Showing
+from bot.alerts.store.reading import find_incident
 from bot.alerts.storm.service import Storms
 from bot.alerts.timeline.service import Timelines
 from bot.cards.store import Cards, find_card
@@ -138,7 +138,7 @@ class Rooms:
 
     async def incident(self, number: int) -> Incident:
         async with self.database.reading() as tx:
-            found = await store.find_incident(tx, IncidentNumber(number))
+            found = await find_incident(tx, IncidentNumber(number))
         assert found is not None
         return found
 

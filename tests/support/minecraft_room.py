@@ -4,9 +4,9 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
-from bot.alerts import store as alerts_store
 from bot.alerts.model.incident import Incident
-from bot.alerts.store import IncidentFilter
+from bot.alerts.store.lists import IncidentFilter, list_numbers
+from bot.alerts.store.reading import get_incidents
 from bot.minecraft import store
 from bot.minecraft.alerting import Alarms
 from bot.minecraft.history import Sample
@@ -81,9 +81,9 @@ class Watch:
 
     async def incidents(self) -> list[Incident]:
         async with self.rooms.database.reading() as tx:
-            numbers = await alerts_store.list_numbers(tx, IncidentFilter(), limit=50)
+            numbers = await list_numbers(tx, IncidentFilter(), limit=50)
             every = range(1, 10)
-            found = await alerts_store.get_incidents(tx, [*numbers, *(n for n in every if n not in numbers)])
+            found = await get_incidents(tx, [*numbers, *(n for n in every if n not in numbers)])
         return sorted(found, key=lambda incident: incident.number)
 
 

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import TypeVar
 
 from bot.access.service import Access
-from bot.alerts import store as alerts_store
 from bot.alerts.model.incident import Incident, IncidentNumber
 from bot.alerts.model.notification import OURSELVES
 from bot.alerts.peers.client import AlertmanagerCluster
@@ -18,6 +17,7 @@ from bot.alerts.silences import store
 from bot.alerts.silences.entries import SILENCE
 from bot.alerts.silences.model import Draft, Judgement, Preview, SilencePolicy, judge, preview_of
 from bot.alerts.silences.store import KeptSilence
+from bot.alerts.store.reading import find_incident, get_incident, get_incidents
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import (
@@ -88,7 +88,7 @@ class Examiner:
             numbers = await store.list_hidden(
                 tx, {source: {alert.fingerprint for alert in found} for source, found in alerts.items()}
             )
-            hidden = tuple(await alerts_store.get_incidents(tx, numbers))
+            hidden = tuple(await get_incidents(tx, numbers))
             about = await find(tx, draft.incident)
         await self.allow(by, SILENCE, targets_hidden(alerts, hidden, about, sources), about)
         preview = preview_of(
@@ -106,7 +106,7 @@ class Examiner:
         if draft.incident is None:
             raise NotFoundError("There is no incident that this silence is about.")
         async with self._database.reading() as tx:
-            incident = await alerts_store.get_incident(tx, draft.incident)
+            incident = await get_incident(tx, draft.incident)
             return await self.senders(tx, [incident])
 
     async def senders(self, tx: Transaction, incidents: Sequence[Incident]) -> tuple[str, ...]:
@@ -144,7 +144,7 @@ class Examiner:
             async with self._database.reading() as tx:
                 numbers = await store.list_muted_by(tx, each.source, each.silence.id)
                 about = await find(tx, each.incident)
-                hidden = await alerts_store.get_incidents(tx, numbers)
+                hidden = await get_incidents(tx, numbers)
             targets = targets_hidden(
                 {}, [*hidden, *([about] if about is not None else [])], None, [each.source]
             )
@@ -174,7 +174,7 @@ class Examiner:
 
 async def find(tx: Transaction, number: IncidentNumber | None) -> Incident | None:
     """Return an incident, if one is meant and kept."""
-    return await alerts_store.find_incident(tx, number) if number is not None else None
+    return await find_incident(tx, number) if number is not None else None
 
 
 async def outcome(work: Awaitable[T]) -> T | MachineError:

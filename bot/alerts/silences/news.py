@@ -7,7 +7,6 @@ from typing import Protocol
 import structlog
 
 from bot.alerts import kinds
-from bot.alerts import store as alerts_store
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.muting import note_silenced
 from bot.alerts.peers.model import Silence, SilenceState
@@ -17,6 +16,7 @@ from bot.alerts.silences.card import event_words
 from bot.alerts.silences.entries import seen_entry
 from bot.alerts.silences.model import Event, Moment, SilencePolicy, follow
 from bot.alerts.silences.store import KeptSilence
+from bot.alerts.store.reading import find_incident
 from bot.cards.store import Cards
 from bot.core.clock import Clock
 from bot.database.engine import Transaction
@@ -113,6 +113,6 @@ class News:
         if event.moment is not Moment.CHANGED or before is None or before.id != silence.id:
             # What begins or ends to hide it is noted when that is seen of its alerts.
             return
-        incident = await alerts_store.find_incident(tx, number)
+        incident = await find_incident(tx, number)
         if incident is not None and before.ends_at != silence.ends_at:
             await note_silenced(tx, self._showing, incident, silence.id, silence, is_change=True)

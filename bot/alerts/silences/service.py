@@ -16,7 +16,6 @@ import structlog
 
 from bot.access.service import Access
 from bot.alerts import kinds
-from bot.alerts import store as alerts_store
 from bot.alerts.model.incident import Incident, IncidentNumber
 from bot.alerts.peers import reading
 from bot.alerts.peers.client import AlertmanagerCluster
@@ -44,6 +43,7 @@ from bot.alerts.silences.model import (
 )
 from bot.alerts.silences.news import News, Post
 from bot.alerts.silences.store import KeptDraft, KeptSilence
+from bot.alerts.store.reading import get_incident, get_incidents
 from bot.cards.store import Cards, find_card
 from bot.core.actor import Actor
 from bot.core.clock import Clock
@@ -181,7 +181,7 @@ class Silences:
             NotFoundError: There is no such incident, or nobody who could be asked for a silence.
         """
         async with self._database.reading() as tx:
-            incident = await alerts_store.get_incident(tx, number)
+            incident = await get_incident(tx, number)
         await self._examiner.allow(by, SILENCE, [targets_of(incident)], incident)
         self._examiner.cluster(incident.source)
         return Draft(
@@ -203,7 +203,7 @@ class Silences:
             NotFoundError: Whoever sent one of them cannot be asked for a silence.
         """
         async with self._database.reading() as tx:
-            found = [each for each in await alerts_store.get_incidents(tx, numbers) if each.is_open]
+            found = [each for each in await get_incidents(tx, numbers) if each.is_open]
             url = await self._url_of(tx, shown_as)
         if not found:
             raise ConflictError("None of them is open any more: there is nothing to silence.")
@@ -453,7 +453,7 @@ class Silences:
         now = self._clock.now()
         async with self._database.reading() as tx:
             if kind == "i" and name.isascii() and name.isdigit():
-                incident = await alerts_store.get_incident(tx, IncidentNumber(int(name)))
+                incident = await get_incident(tx, IncidentNumber(int(name)))
                 ids = incident.muting.silences if incident.muting is not None else ()
                 found = [
                     *await store.list_by_ids(tx, incident.source, ids),

@@ -24,7 +24,7 @@ from bot.alerts.model.alert import AlertStatus
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.silences.model import Breadth, Draft, Known, Written
-from bot.alerts.store import alert, incident
+from bot.alerts.store.tables import alert, incident
 from bot.core.matchers import parse_matcher
 from bot.database.engine import Transaction
 from bot.database.facts import find_fact, set_fact

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from bot.alerts.model.incident import Destination, IncidentNumber
 from bot.alerts.policy import AlertPolicy
-from bot.alerts.store import get_incidents
+from bot.alerts.store.reading import get_incidents
 from bot.alerts.storm import store
 from bot.alerts.storm.card import render_call, render_page
 from bot.alerts.storm.model import Page

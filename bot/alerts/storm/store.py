@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.model.severity import Severity
-from bot.alerts.store import alert, destination, incident, read_muting
+from bot.alerts.store.rows import read_muting
+from bot.alerts.store.tables import alert, destination, incident
 from bot.alerts.storm.model import Line, Owed, Storm, Totals, busiest_minute
 from bot.database.engine import Transaction
 from bot.database.schema import BigId, UtcDateTime, metadata

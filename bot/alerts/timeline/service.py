@@ -1,7 +1,8 @@
 """Reads timelines, and keeps those in threads current: each entry has its page rendered anew."""
 
-from bot.alerts import kinds, store
+from bot.alerts import kinds
 from bot.alerts.model.incident import Incident, IncidentNumber
+from bot.alerts.store.reading import find_incident
 from bot.alerts.timeline.card import render_timeline
 from bot.alerts.timeline.model import PAGE_ENTRIES, Page, count_pages
 from bot.cards.model import Priority
@@ -47,7 +48,7 @@ class Timelines:
         number, _, written = key.partition("/")
         page = int(written)
         async with self._database.reading() as tx:
-            incident = await store.find_incident(tx, IncidentNumber(int(number)))
+            incident = await find_incident(tx, IncidentNumber(int(number)))
             count = await self._count(tx, int(number))
             entries = await self._entries(tx, int(number), page, count)
         if incident is None:

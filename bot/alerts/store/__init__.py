@@ -1,0 +1,1 @@
+"""What is kept of incidents: their tables, and how they are read, found and written."""
