@@ -68,16 +68,25 @@ class Door:
             NotFoundError: There is none of this name that they may know of.
             NotAllowedError: They may not; it is recorded.
         """
-        found = [view for view in self._views() if view.server.name == name.strip().lower()]
-        targets = found[0].server.targets if found else (f"server:{name.strip()[:60]}",)
+        found = await self.check(name, action, by=by)
+        if found is None:
+            raise NotFoundError("There is no server of this name. Pick one of those that are offered.")
+        return found
+
+    async def check(self, name: str, action: str, *, by: Actor) -> View | None:
+        """Return a server to which somebody may do this; None: there is none of this name (any more).
+
+        Raises:
+            NotAllowedError: They may not; it is recorded.
+        """
+        found = next((view for view in self._views() if view.server.name == name.strip().lower()), None)
+        targets = found.server.targets if found is not None else (f"server:{name.strip()[:60]}",)
         try:
             self._access.check(by, action, targets)
         except NotAllowedError as refusal:
             await self.refuse(action, targets[0], by=by, why=str(refusal))
             raise
-        if not found:
-            raise NotFoundError("There is no server of this name. Pick one of those that are offered.")
-        return found[0]
+        return found
 
     async def enter_all(self, action: str, *, by: Actor) -> list[View]:
         """Return the servers to which somebody may do this.

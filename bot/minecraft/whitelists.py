@@ -1,6 +1,7 @@
 """Whitelists: who changes them, who asks for it, and who decides that."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -74,6 +75,8 @@ class Whitelists:
         self._clock = clock
         self._channel = channel
         self._listings = Listings(clock)
+        self._deciding: dict[int, Actor] = {}
+        """Who decides on which requests at this moment: a console may take seconds."""
 
     async def list_names(self, server: str, *, by: Actor) -> Listed:
         """Return whom a server lets in."""
@@ -132,24 +135,41 @@ class Whitelists:
         return asked
 
     async def approve(self, number: int, *, by: Actor) -> Request:
-        """Do what a member asked for."""
-        asked = await self._waiting(number, by=by)
-        changed = await self._change(asked.server, asked.player, add_command, "added", by=by)
-        if changed.change is Change.REFUSED:
-            raise InvalidError(f"The server did not take the name: {changed.said or 'it said nothing'}")
-        return await self._settle(number, RequestState.ADDED, changed.said, by=by)
+        """Do what a member asked for.
+
+        Raises:
+            ConflictError: It is settled, or somebody else decides on it at this moment.
+        """
+        async with self._deciding_on(number, by=by) as (asked, view):
+            if view is None:
+                raise NotFoundError(f"{asked.server} is not watched any more, so nobody can be let in there.")
+            changed = await self._change(asked.server, asked.player, add_command, "added", by=by)
+            if changed.change is Change.REFUSED:
+                raise InvalidError(f"The server did not take the name: {changed.said or 'it said nothing'}")
+            return await self._settle(number, RequestState.ADDED, changed.said, by=by)
 
     async def decline(self, number: int, why: str, *, by: Actor) -> Request:
-        """Say no to what a member asked for."""
-        await self._waiting(number, by=by)
-        return await self._settle(number, RequestState.DECLINED, why.strip()[:LONGEST_NOTE], by=by)
+        """Say no to what a member asked for; also where the server is not watched any more.
 
-    async def _waiting(self, number: int, *, by: Actor) -> Request:
+        Raises:
+            ConflictError: It is settled, or somebody else decides on it at this moment.
+        """
+        async with self._deciding_on(number, by=by):
+            return await self._settle(number, RequestState.DECLINED, why.strip()[:LONGEST_NOTE], by=by)
+
+    @asynccontextmanager
+    async def _deciding_on(self, number: int, *, by: Actor) -> AsyncIterator[tuple[Request, View | None]]:
         async with self._database.reading() as tx:
             asked = await _get(tx, number)
-        await self._door.enter(asked.server, WHITELIST, by=by)
+        view = await self._door.check(asked.server, WHITELIST, by=by)
         asked.refuse_if_settled()
-        return asked
+        if (other := self._deciding.get(number)) is not None:
+            raise ConflictError(f"<@{other.id}> decides on it at this moment.")
+        self._deciding[number] = by
+        try:
+            yield asked, view
+        finally:
+            del self._deciding[number]
 
     async def _settle(self, number: int, state: RequestState, outcome: str, *, by: Actor) -> Request:
         async with self._database.transaction() as tx:

@@ -1,5 +1,6 @@
 """What people see of servers, and what they can do."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from tests.support import world as seen
 from tests.support.alerting import open_rooms
 from tests.support.minecraft import RconServer, a_status
 from tests.support.minecraft_town import Town, World
+from tests.support.people import a_person
 from tests.support.world import buttons_of
 
 
@@ -322,6 +324,42 @@ async def test_a_request_whose_name_the_server_refuses_goes_on_waiting(town, rco
     assert "That player does not exist" in refused.followups[0].content
     await town.world.settle()
     assert list(buttons_of(town.board)) == ["Add", "Decline"]
+
+
+async def test_only_one_decides_on_a_request_at_a_time(town, rcon):
+    await town.serve("survival", None, rcon)
+    await asked(town)
+    [card] = town.minecraft.history()
+    rcon.may_answer.clear()
+    bob = a_person(user=str(town.bob.id), roles=[str(town.operators.id)])
+    approving = asyncio.create_task(town.world.playground.whitelists.approve(1, by=bob))
+    async with asyncio.timeout(5):
+        while not rcon.commands:  # noqa: ASYNC110 (the console tells nobody what it is told)
+            await asyncio.sleep(0.01)
+    dialog = await town.alice.click(card, label="Decline")
+    refused = await town.alice.submit_modal(dialog, values={"why": "No"})
+    assert f"<@{town.bob.id}> decides on it at this moment." in refused.response.content
+    rcon.may_answer.set()
+    await approving
+    await town.world.settle()
+    assert "### ADDED · Steve on survival" in words_of(town.board)
+    assert rcon.whitelist == ["Steve"]
+    town.env.errors.clear()
+
+
+async def test_a_request_for_a_server_that_is_gone_can_be_declined(town, rcon):
+    await town.serve("survival", None, rcon)
+    await asked(town)
+    [card] = town.minecraft.history()
+    town.world.settings = town.world.settings.model_copy(update={"servers": ()})
+    refused = await town.bob.click(card, label="Add")
+    assert "survival is not watched any more" in refused.followups[0].content
+    dialog = await town.bob.click(card, label="Decline")
+    await town.bob.submit_modal(dialog, values={"why": ""})
+    await town.world.settle()
+    [card] = [each for each in town.minecraft.history() if each.id == card.id]
+    assert "### DECLINED · Steve on survival" in words_of(card)
+    town.env.errors.clear()
 
 
 async def test_the_same_is_not_asked_twice_and_nobody_asks_for_everybody(town, rcon):

@@ -180,6 +180,9 @@ class RconServer:
         self.logins = 0
         self.mode = ""
         """hang: says nothing to commands; stray: something else first; close: hangs up on commands."""
+        self.may_answer = asyncio.Event()
+        """Cleared, it takes its time."""
+        self.may_answer.set()
         self.port = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -217,6 +220,7 @@ class RconServer:
             self._send(writer, number if text == self.password else -1, 2, "")
         elif kind == 2:
             self.commands.append(text)
+            await self.may_answer.wait()
             if self.mode == "hang":
                 return
             if self.mode == "close":
