@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
+from bot.alerts.model.notification import OURSELVES
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
 from bot.alerts.silences.model import Limits, SilencePolicy
 from tests.support.alerting import a_route
-from tests.support.alerts import a_body, an_entry
+from tests.support.alerts import a_body, a_notification, an_alert, an_entry
 from tests.support.peers import a_posted_alert, a_running_peer
 from tests.support.silencing import delivered
 from tests.support.world import buttons_of, colour_of, words_of
@@ -274,6 +275,39 @@ async def test_a_storm_is_silenced_by_what_its_alerts_have_in_common(town, told,
     assert silence.comment == f"the move · 20 incidents of a storm {link}"
     [now] = [message for message in town.alerts.history() if message.id == storm.id]
     assert words_of(now).count("· silenced ·") == 20
+
+
+async def test_what_no_alertmanager_sent_is_left_out_of_a_storms_silence_and_that_is_said(town, told, storm):
+    await stand_in(town, "ServerDown")
+    dialog = await town.alice.click(storm, label=COMMON)
+    assert left(dialog)["matchers"] == 'cluster="blue"\nseverity="warning"'
+    shown = await town.alice.submit_modal(dialog, left(dialog))
+    assert "It leaves out #22 ServerDown: what no configured" in words_of(shown.response)
+    await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    [now] = [message for message in town.alerts.history() if message.id == storm.id]
+    assert words_of(now).count("· silenced ·") == 20
+    [silence] = await town.world.clusters["main"].list_silences()
+    assert silence.comment.startswith("20 incidents of a storm")
+
+
+async def test_a_storm_that_no_alertmanager_sent_cannot_be_silenced(town):
+    await stand_in(town, *(f"Server{number}Down" for number in range(20)))
+    [digest] = [m for m in town.alerts.history() if words_of(m).startswith("### STORM")]
+    answer = await town.alice.click(digest, label=COMMON)
+    assert answer.modal is None
+    assert "The Machine itself raised" in answer.response.content
+
+
+async def stand_in(town, *names):
+    """Have The Machine itself raise alerts, as it does of servers and heartbeats."""
+    world = town.world
+    async with world.rooms.database.transaction() as tx:
+        for name in names:
+            alert = an_alert(name, name=name, cluster="red")
+            told = a_notification(alert, source=OURSELVES, group_key=name, group_labels={"alertname": name})
+            await world.rooms.intake.report(tx, told)
+    await world.settle()
 
 
 async def test_what_is_broad_in_a_storm_has_to_be_confirmed(town, told, storm):

@@ -72,12 +72,16 @@ def render_preview(
 ) -> discord.ui.LayoutView:
     """Return the private answer to a draft: what it would do, and the button that does it.
 
-    `named` are the incidents that it hides, as far as they are known; `offered`
-    are other matchers to choose; `key` names the draft in `tm:silence-create:`,
+    `named` are the incidents that it hides or leaves out, as far as they are known;
+    `offered` are other matchers to choose; `key` names the draft in `tm:silence-create:`,
     `tm:silence-edit:` and `tm:silence-width:`.
     """
     limits = policy.refuse if judgement.verdict is Verdict.REFUSE else policy.confirm
-    lines = [*_effect_lines(preview, named), *_reason_lines(judgement, preview, limits)]
+    lines = [
+        *_effect_lines(preview, named),
+        *_left_out_lines(draft, named),
+        *_reason_lines(judgement, preview, limits),
+    ]
     return layout.view(
         layout.container(
             layout.text(f"### {_HEADLINES[judgement.verdict]}", *_condition_lines(map(str, draft.matchers))),
@@ -229,14 +233,24 @@ def _effect_lines(preview: Preview, named: Mapping[IncidentNumber, Incident]) ->
     if len(preview.names) > 1:
         yield "They are " + _listed([code(name, budget=_NAME) for name in preview.names]) + "."
     if preview.others:
-        shown = [_incident_words(number, named.get(number)) for number in preview.others[:_MOST_NAMED]]
-        if len(preview.others) > _MOST_NAMED:
-            shown.append(f"{len(preview.others) - _MOST_NAMED:,} more")
         also = "also " if preview.incident is not None else ""
-        yield f"It {also}hides {', '.join(shown)}."
+        yield f"It {also}hides {_incidents(preview.others, named)}."
     if preview.silent:
         names = _listed([code(name, budget=_NAME) for name in preview.silent])
         yield layout.subtext(f"{names} could not be asked: there it may match more.")
+
+
+def _left_out_lines(draft: Draft, named: Mapping[IncidentNumber, Incident]) -> Iterator[str]:
+    if draft.left_out:
+        left_out = _incidents(draft.left_out, named)
+        yield f"It leaves out {left_out}: what no configured Alertmanager sent can only be acknowledged."
+
+
+def _incidents(numbers: Sequence[IncidentNumber], named: Mapping[IncidentNumber, Incident]) -> str:
+    shown = [_incident_words(number, named.get(number)) for number in numbers[:_MOST_NAMED]]
+    if len(numbers) > _MOST_NAMED:
+        shown.append(f"{len(numbers) - _MOST_NAMED:,} more")
+    return ", ".join(shown)
 
 
 def _matched_words(preview: Preview) -> str:

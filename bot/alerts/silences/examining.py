@@ -123,6 +123,10 @@ class Examiner:
         configured = self._clusters()
         return tuple(dict.fromkeys((*named, *(each for each in senders if each in configured))))
 
+    def can_ask(self, source: str) -> bool:
+        """Say whether a source is an Alertmanager of the configuration."""
+        return source in self._clusters()
+
     def cluster(self, source: str) -> AlertmanagerCluster:
         """Return the Alertmanager of a source; raises `NotFoundError`."""
         cluster = self._clusters().get(source)

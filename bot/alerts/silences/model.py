@@ -172,6 +172,8 @@ class Draft:
     """Of an edit: the source and id of each silence that it takes the place of; an empty id: of none."""
     sources: tuple[str, ...] = ()
     """Of what is about no single incident: the Alertmanagers that it is for."""
+    left_out: tuple[IncidentNumber, ...] = ()
+    """Those that were meant as well, and that no Alertmanager of ours could silence."""
     about: str = ""
     """Of what is about no single incident: what it is about, in words and with a link."""
     author: str = ""

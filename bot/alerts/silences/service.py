@@ -87,7 +87,7 @@ class Previewed:
     judgement: Judgement
     policy: SilencePolicy
     named: Mapping[IncidentNumber, Incident]
-    """The incidents that it hides."""
+    """The incidents that it hides, and those that it leaves out."""
     widths: Mapping[Width, tuple[Matcher, ...]]
     """What could be silenced instead."""
 
@@ -196,31 +196,34 @@ class Silences:
     ) -> Draft:
         """Return what a dialog about several incidents begins with: the labels that all their alerts share.
 
-        `shown_as` names the message that the comment links to.
+        Those whose sender cannot be asked for a silence are left out. `shown_as` names the message that
+        the comment links to.
 
         Raises:
             ConflictError: They are over, or share no label.
-            NotFoundError: Whoever sent one of them cannot be asked for a silence.
+            NotFoundError: Whoever sent them cannot be asked for a silence.
         """
         async with self._database.reading() as tx:
             found = [each for each in await get_incidents(tx, numbers) if each.is_open]
             url = await self._url_of(tx, shown_as)
         if not found:
             raise ConflictError("None of them is open any more: there is nothing to silence.")
-        await self._examiner.allow(by, SILENCE, map(targets_of, found), None)
-        matchers = prefill_common(found)
+        meant = [each for each in found if self._examiner.can_ask(each.source)] or found
+        await self._examiner.allow(by, SILENCE, map(targets_of, meant), None)
+        async with self._database.reading() as tx:
+            sources = await self._examiner.senders(tx, meant)
+        matchers = prefill_common(meant)
         if not matchers:
             raise ConflictError(
                 "Their alerts have no label in common, so one silence cannot mean just these. Choose one "
                 "of them and silence it, or use `/alerts silence`, where you can write matchers of your own."
             )
-        async with self._database.reading() as tx:
-            sources = await self._examiner.senders(tx, found)
-        counted = f"{len(found)} incident{'' if len(found) == 1 else 's'} of a storm"
+        counted = f"{len(meant)} incident{'' if len(meant) == 1 else 's'} of a storm"
         return Draft(
             matchers=matchers,
             ends_at=self._clock.now() + USUAL_LENGTH,
             sources=sources,
+            left_out=tuple(each.number for each in found if each not in meant),
             about=" ".join(part for part in (counted, url) if part),
         )
 
@@ -362,13 +365,14 @@ class Silences:
             await store.insert_draft(tx, token, kept, expires_at=self._clock.now() + _DRAFT_LASTS)
             if judgement.verdict is Verdict.REFUSE:
                 await self._showing.record(tx, refused_entry(draft, judgement, by))
+            left_out = await get_incidents(tx, draft.left_out)
         return Previewed(
             token=token,
             draft=draft,
             preview=examined.preview,
             judgement=judgement,
             policy=self._silence_policy(),
-            named={incident.number: incident for incident in examined.hidden},
+            named={incident.number: incident for incident in (*examined.hidden, *left_out)},
             widths=await self._widths(draft),
         )
 

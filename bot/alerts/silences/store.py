@@ -292,6 +292,7 @@ def _write_draft(kept: KeptDraft) -> dict[str, Any]:
         "incident": value.incident,
         "replaces": [list(pair) for pair in value.replaces],
         "sources": list(value.sources),
+        "left_out": list(value.left_out),
         "about": value.about,
         "author": value.author,
         "shown": sorted(breadth.value for breadth in kept.shown),
@@ -310,6 +311,7 @@ def _read_draft(body: Mapping[str, Any], by_id: str) -> KeptDraft:
         replaces=tuple((source, silence_id) for source, silence_id in body["replaces"]),
         # Drafts of the version before have none of these.
         sources=tuple(body.get("sources", ())),
+        left_out=tuple(map(IncidentNumber, body.get("left_out", ()))),
         about=body.get("about", ""),
         author=body.get("author", ""),
     )
