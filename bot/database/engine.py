@@ -190,14 +190,19 @@ class Database:
 async def _translated() -> AsyncIterator[None]:
     try:
         yield
-    except (IntegrityError, ProgrammingError):
-        raise
     except DBAPIError as error:
-        if postgresql.is_about_data(error.orig):
+        if _is_ours(error):
             raise
         raise UnavailableError(_outage(error.orig)) from error
     except (PoolTimeoutError, OSError) as error:
-        raise UnavailableError(postgresql.DOWN) from error
+        raise UnavailableError(postgresql.outage(error)) from error
+
+
+def _is_ours(error: DBAPIError) -> bool:
+    """Say whether a statement failed by a fault of ours, and would fail again."""
+    if isinstance(error, IntegrityError | ProgrammingError):
+        return not postgresql.is_forbidden(error.orig)
+    return postgresql.is_about_data(error.orig)
 
 
 def _outage(error: BaseException | None) -> str:

@@ -28,7 +28,17 @@ _PING_WITHIN_SECONDS = 2.0
 
 DOWN = "The database does not answer. Try again in a moment."
 _READ_ONLY = "25006"
-_NO_SUCH_STATEMENT = "26000"
+_FORBIDDEN = "42501"
+_SAID = {
+    "26000": "A pooler in front of the database shares sessions: it must keep them (pool_mode = session).",
+    "28000": "The database refuses the bot's user, or the address that it comes from (pg_hba.conf).",
+    "28P01": "The database refuses the bot's user or its password.",
+    "3D000": "The server has no database of the name that it is asked for.",
+    _FORBIDDEN: "The database's user may not do this: it must own the database.",
+    "53100": "The disk of the database is full.",
+    "53300": "The database has no connection left: raise max_connections, or lower database.pool_size.",
+}
+"""What a person can do something about, by SQLSTATE."""
 _LOCK_TIMEOUT = "55P03"
 _ENDING = ("08", "57P")
 """SQLSTATEs of a connection that has failed, and of a server that stops, crashed or starts."""
@@ -71,9 +81,14 @@ def driver_errors() -> tuple[type[Exception], ...]:
 
 def outage(error: BaseException | None) -> str:
     """Say in a sentence for people why the database cannot be used."""
-    if getattr(error, "sqlstate", None) == _NO_SUCH_STATEMENT:
-        return "A pooler in front of the database shares sessions: it must keep them (pool_mode = session)."
-    return DOWN
+    if isinstance(error, socket.gaierror):
+        return "The name of the database's server is not known: look at database.url, and at DNS."
+    return _SAID.get(str(getattr(error, "sqlstate", "")), DOWN)
+
+
+def is_forbidden(error: BaseException | None) -> bool:
+    """Say whether it is a right that a statement lacks, and not our fault."""
+    return getattr(error, "sqlstate", None) == _FORBIDDEN
 
 
 def is_kept_waiting(error: BaseException) -> bool:

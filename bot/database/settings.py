@@ -23,7 +23,11 @@ class DatabaseSettings(Section):
     url: Annotated[SecretStr, AfterValidator(_known_driver), FileTwin()] = SecretStr(
         "sqlite+aiosqlite:///machine.db"
     )
-    """The address of the database: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`."""
+    """The address of the database: `sqlite+aiosqlite:///FILE` or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`.
+    In a password `@`, `/`, `%` and `:` are written as `%40`, `%2F`, `%25` and `%3A`. What is left out is
+    taken from PostgreSQL's own variables: `postgresql+asyncpg://` with `PGHOST`, `PGUSER`, `PGPASSWORD`,
+    `PGDATABASE`.
+    """
     pool_size: int = Field(default=8, ge=2, le=200)
     """Connections to PostgreSQL that a replica keeps; one more listens to the other replicas."""
     pool_overflow: int = Field(default=4, ge=0, le=200)

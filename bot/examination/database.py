@@ -10,7 +10,9 @@ from bot.core.findings import Finding
 from bot.database.engine import Database
 from bot.database.leadership import Leader, Leadership
 from bot.database.migrate import revisions
+from bot.database.postgresql import DOWN
 
+_NO_ANSWER = "Look whether it runs, at its address in database.url, and at what is between."
 _SQLITE_FILE = "sqlite+aiosqlite:///"
 
 
@@ -23,8 +25,8 @@ async def check_database(url: str) -> list[Finding]:
             tables = await _tables(database)
             return [tables, *(await _contents(database) if tables.is_fine else ())]
         except MachineError as error:
-            text = f"{error}; check that it runs, its address in database.url, and its credentials"
-            return [Finding("database", is_fine=False, text=text)]
+            advice = f" {_NO_ANSWER}" if str(error) == DOWN else ""
+            return [Finding("database", is_fine=False, text=f"{error}{advice}")]
 
 
 def _missing_file(file: Path) -> Finding:

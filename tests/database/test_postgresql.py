@@ -129,6 +129,33 @@ async def test_a_pooler_that_shares_sessions_is_named(url):
             await raises(database, "26000")  # As of a statement that was prepared in another session.
 
 
+@pytest.mark.parametrize(
+    ("sqlstate", "said"),
+    [
+        ("28P01", "user or its password"),
+        ("28000", "pg_hba"),
+        ("42501", "must own the database"),
+        ("53100", "disk"),
+        ("53300", "max_connections"),
+    ],
+)
+async def test_what_a_person_can_do_something_about_is_said(url, sqlstate, said):
+    async with Database(url) as database:
+        with pytest.raises(UnavailableError, match=said):
+            await raises(database, sqlstate)
+
+
+async def test_a_database_that_is_not_there_is_said(url):
+    async with Database(f"{url}_gone") as database:
+        with pytest.raises(UnavailableError, match="no database of the name"):
+            async with database.reading() as tx:
+                await find_fact(tx, "colour")
+
+
+def test_a_name_that_nobody_knows_is_said():
+    assert "DNS" in pool.outage(socket.gaierror(socket.EAI_NONAME, "Name or service not known"))
+
+
 async def test_a_value_that_the_server_refuses_is_no_outage(url):
     async with Database(url) as database:
         before = await backend(database)
