@@ -5,26 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.alerts.model.alert import Alert, common, in_order
+from bot.alerts.model.alert import in_order
 from bot.alerts.model.applying import Change, Outcome, apply_notification, heard_of
-from bot.alerts.model.incident import (
-    Destination,
-    Incident,
-    IncidentNumber,
-    Muting,
-    State,
-    acknowledge,
-    close_by_hand,
-    join_destinations,
-)
-from bot.alerts.model.merging import merge_alert
-from bot.alerts.model.notification import Notification, delivery_key, labels_key
+from bot.alerts.model.incident import Incident, IncidentNumber, Muting, State, acknowledge, close_by_hand
+from bot.alerts.model.notification import Notification, delivery_key
 from bot.alerts.model.severity import Severity, SeverityWords
 from bot.core.actor import Actor, ActorKind
+from tests.support.alert_histories import FINGERPRINTS, alerts
 from tests.support.alerts import NOON, a_notification, an_alert, an_incident, at
 
 ALICE = Actor(ActorKind.PERSON, "7", "alice")
-BOB = Actor(ActorKind.PERSON, "8", "bob")
 REOPEN_WITHIN = timedelta(minutes=30)
 
 
@@ -37,95 +27,6 @@ def after(incident: Incident | None, *deliveries: Notification, now: datetime = 
         incident = tell(incident, told, now=now).incident or incident
     assert incident is not None
     return incident
-
-
-# One alert
-
-
-def test_an_unknown_alert_is_what_was_told():
-    assert merge_alert(None, an_alert()) == an_alert()
-
-
-def test_a_firing_alert_keeps_its_earliest_start():
-    earlier, later = an_alert(since=at(0)), an_alert(since=at(1))
-    assert merge_alert(earlier, later).starts_at == at(0)
-    assert merge_alert(later, earlier).starts_at == at(0)
-
-
-def test_a_firing_alert_takes_the_latest_annotations():
-    told = an_alert(annotations={"summary": "91 %"})
-    assert merge_alert(an_alert(annotations={"summary": "90 %"}), told).annotations == {"summary": "91 %"}
-
-
-def test_a_firing_entry_after_a_resolved_one_with_the_same_start_fires_again():
-    assert merge_alert(an_alert(until=at(5)), an_alert()) == an_alert()
-
-
-def test_a_firing_alert_that_is_told_resolved_is_resolved():
-    assert merge_alert(an_alert(), an_alert(until=at(5))) == an_alert(until=at(5))
-
-
-def test_a_resolved_entry_of_an_older_episode_resolves_nothing():
-    fires_again = an_alert(since=at(10))
-    assert merge_alert(fires_again, an_alert(since=at(0), until=at(5))) == fires_again
-
-
-def test_a_resolved_alert_keeps_the_earliest_start_of_its_episode():
-    resolved = merge_alert(an_alert(since=at(0)), an_alert(since=at(1), until=at(5)))
-    assert resolved == an_alert(since=at(0), until=at(5))
-
-
-def test_of_two_ends_the_later_one_counts_in_whichever_order_they_come():
-    first, second = an_alert(since=at(0), until=at(5)), an_alert(since=at(10), until=at(15))
-    assert merge_alert(first, second) == second
-    assert merge_alert(second, first) == second
-
-
-def test_the_later_end_of_the_same_episode_counts():
-    short, long = an_alert(since=at(0), until=at(5)), an_alert(since=at(1), until=at(9))
-    assert merge_alert(short, long) == an_alert(since=at(0), until=at(9))
-
-
-def test_firing_alerts_stand_first_the_longest_firing_before_all():
-    new, old = an_alert(pod="new", since=at(3)), an_alert(pod="old", since=at(1))
-    gone, long_gone = an_alert(pod="gone", until=at(9)), an_alert(pod="long-gone", until=at(5))
-    assert in_order([long_gone, new, gone, old]) == (old, new, gone, long_gone)
-
-
-# Severity
-
-
-@pytest.mark.parametrize(
-    ("word", "severity"),
-    [
-        ("critical", Severity.CRITICAL),
-        ("PAGE", Severity.CRITICAL),
-        (" Critical ", Severity.CRITICAL),
-        ("warning", Severity.WARNING),
-        ("info", Severity.INFO),
-        ("none", Severity.INFO),
-        ("", Severity.WARNING),
-        ("purple", Severity.WARNING),
-    ],
-)
-def test_a_severity_word_has_a_meaning_and_an_unknown_one_is_a_warning(word, severity):
-    assert SeverityWords().of({"severity": word}) is severity
-
-
-def test_an_alert_without_the_label_is_a_warning():
-    assert SeverityWords().of({}) is Severity.WARNING
-
-
-def test_the_label_and_its_words_can_be_others():
-    words = SeverityWords(label="priority", critical=frozenset({"p1"}))
-    assert words.of({"priority": "P1"}) is Severity.CRITICAL
-
-
-def test_nothing_has_no_severity():
-    assert SeverityWords().worst(()) is None
-
-
-# An incident
 
 
 def test_a_firing_alert_opens_an_incident():
@@ -296,97 +197,6 @@ def test_one_closed_by_hand_opens_again_when_it_is_told_firing():
     assert outcome.incident.closing is None
 
 
-def test_the_first_acknowledgement_of_one_person_keeps_its_moment():
-    seen = acknowledge(an_incident(), ALICE, note="", now=at(1))
-    again = acknowledge(seen, ALICE, note="cleaning up", now=at(9))
-    assert again.acknowledgement is not None
-    assert (again.acknowledgement.at, again.acknowledgement.note) == (at(1), "cleaning up")
-
-
-def test_somebody_else_takes_an_acknowledgement_over():
-    seen = acknowledge(an_incident(), ALICE, note="mine", now=at(1))
-    taken = acknowledge(seen, BOB, note="", now=at(9)).acknowledgement
-    assert taken is not None
-    assert (taken.by_id, taken.at, taken.note) == ("8", at(9), "")
-
-
-# What it is called
-
-
-def test_a_title_is_the_alert_name():
-    assert an_incident(an_alert("TargetDown")).title == "TargetDown"
-
-
-def test_a_mixed_group_is_named_by_its_group_labels():
-    mixed = an_incident(an_alert("A"), an_alert("B"), group_labels={"namespace": "prod", "cluster": "home"})
-    assert mixed.title == "prod, home"
-
-
-def test_a_group_without_labels_is_named_by_its_receiver():
-    assert an_incident(an_alert("A"), an_alert("B"), group_labels={}).title == "discord"
-
-
-def test_common_items_are_those_of_all():
-    assert common([{"a": "1", "b": "2"}, {"a": "1", "b": "3"}, {"a": "1"}]) == {"a": "1"}
-    assert common([]) == {}
-    assert common([{"a": "1"}, {"b": "1"}, {"a": "1"}]) == {}
-
-
-def test_a_closed_incident_shares_what_all_its_alerts_share():
-    closed = an_incident(an_alert(pod="a", until=at(5)), an_alert(pod="b", until=at(6)))
-    assert closed.common_labels == {"alertname": "KubePodCrashLooping", "severity": "warning"}
-    assert closed.common_annotations == {}
-
-
-# Keys
-
-
-def test_the_order_of_alerts_and_their_annotations_make_no_other_delivery():
-    first, second = an_alert(pod="a"), an_alert(pod="b")
-    noted = replace(first, annotations={"summary": "x"})
-    assert delivery_key(a_notification(first, second)) == delivery_key(a_notification(second, noted))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        a_notification(receiver="else"),
-        a_notification(group_key="else"),
-        a_notification(truncated=1),
-        a_notification(an_alert(since=at(1))),
-        a_notification(an_alert(until=at(5))),
-        a_notification(an_alert(pod="a")),
-    ],
-)
-def test_what_matters_makes_another_delivery(other):
-    assert delivery_key(other) != delivery_key(a_notification())
-
-
-def test_equal_labels_have_equal_keys():
-    assert labels_key({"a": "1", "b": "2"}) == labels_key({"b": "2", "a": "1"})
-    assert labels_key({"a": "1"}) != labels_key({"a": "2"})
-
-
-# Laws
-
-FINGERPRINTS = ("aaaa", "bbbb", "cccc")
-SEVERITIES = ("critical", "warning", "info", "odd")
-
-
-@st.composite
-def alerts(draw: st.DrawFn, fingerprints: tuple[str, ...] = FINGERPRINTS) -> Alert:
-    fingerprint = draw(st.sampled_from(fingerprints))
-    start = draw(st.integers(-10, 10))
-    length = draw(st.none() | st.integers(0, 10))
-    return an_alert(
-        fingerprint=fingerprint,
-        since=at(start),
-        until=None if length is None else at(start + length),
-        severity=draw(st.sampled_from(SEVERITIES)),
-        annotations={"summary": draw(st.sampled_from("xy"))},
-    )
-
-
 def deliveries() -> st.SearchStrategy[Notification]:
     return st.builds(
         lambda told, truncated: a_notification(*told, truncated=truncated),
@@ -462,19 +272,6 @@ def test_an_incident_knows_each_alert_once_firing_ones_first(history):
             assert known == in_order(known)
 
 
-@given(st.none() | alerts(("aaaa",)), alerts(("aaaa",)))
-def test_merging_is_idempotent(known, told):
-    once = merge_alert(known, told)
-    assert merge_alert(once, told) == once
-
-
-@given(alerts(("aaaa",)), alerts(("aaaa",)))
-def test_of_two_resolved_entries_the_later_end_counts_in_either_order(known, told):
-    if not known.is_firing and not told.is_firing:
-        latest = max(alert.ends_at for alert in (known, told))
-        assert merge_alert(known, told).ends_at == merge_alert(told, known).ends_at == latest
-
-
 @st.composite
 def runs_of_a_group(draw: st.DrawFn) -> list[Notification]:
     """What one Alertmanager sends over time: each alert fires and is resolved in turns."""
@@ -502,30 +299,6 @@ def test_duplicates_of_a_pair_in_any_interleaving_end_in_the_same_alerts(run, tu
     mixed = [left[turn].pop(0) for turn in turns if left[turn]]
     mixed += left[0] + left[1]
     assert after(None, *mixed).alerts == after(None, *run).alerts
-
-
-ROUTED = st.lists(
-    st.builds(
-        Destination,
-        channel=st.sampled_from(["alerts", "critical"]),
-        mention=st.lists(st.sampled_from(["role:oncall", "user:7"]), unique=True).map(tuple),
-        remind=st.sampled_from([None, timedelta(minutes=5), timedelta(minutes=15)]),
-    ),
-    max_size=4,
-)
-
-
-@given(ROUTED, ROUTED)
-def test_destinations_only_grow(before, routed):
-    known = join_destinations((), before)
-    joined = {destination.channel: destination for destination in join_destinations(known, routed)}
-    for destination in (*known, *routed):
-        grown = joined[destination.channel]
-        assert set(destination.mention) <= set(grown.mention)
-        if destination.remind is not None:
-            assert grown.remind is not None
-            assert grown.remind <= destination.remind
-    assert join_destinations(tuple(joined.values()), routed) == tuple(joined.values())
 
 
 def test_what_is_sent_is_not_kept_quiet():
