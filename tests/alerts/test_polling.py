@@ -22,7 +22,7 @@ from bot.telemetry.metrics import REGISTRY
 from tests.support.alerting import OPERATORS, Rooms, a_route, open_rooms
 from tests.support.peers import a_posted_alert, a_running_peer, served, until
 from tests.support.people import a_person
-from tests.support.running import free_port
+from tests.support.ports import free_port
 from tests.support.silencing import Silencing, delivered
 
 MINUTE = timedelta(minutes=1)

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import socket
 import sys
 import time
 from collections import Counter
@@ -21,6 +20,7 @@ from sqlalchemy import func, select
 from bot.alerts.inbox.store import count_pending, delivery
 from bot.database.engine import Database
 from tests.bench.load import TOKEN
+from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer, create_database, find_programs
 
 _STARTS_WITHIN = 60.0
@@ -149,7 +149,7 @@ class Machine:
 @asynccontextmanager
 async def machine(folder: Path, url: str, there: Discord) -> AsyncIterator[Machine]:
     """Run the bot on a database and a Discord."""
-    port = _free_port()
+    port = free_port()
     config = folder / "machine.yaml"
     config.write_text(yaml.safe_dump(_configuration(url, there, port)), encoding="utf-8")
     log = folder / "machine.log"
@@ -219,12 +219,6 @@ def resident_mib(pid: int) -> float:
     found = re.search(r"^VmRSS:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) / 1024
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from tests.support.api import an_api, path_of
 from tests.support.chart_rights import EVERYTHING_ON
 from tests.support.helm import render
 from tests.support.installed import OF_RIGHTS, applied, as_the_bot
-from tests.support.running import a_process, a_town, free_port, write
+from tests.support.ports import free_port
+from tests.support.running import a_process, a_town, write
 
 pytestmark = [pytest.mark.timeout(180)]
 

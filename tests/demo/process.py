@@ -5,10 +5,12 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass
@@ -16,6 +18,8 @@ class Demo:
     process: subprocess.Popen[str]
     started_at: float
     said: list[str]
+    complaints: Path
+    """What it wrote to its standard error."""
 
     @property
     def page_url(self) -> str:
@@ -44,30 +48,33 @@ def demo(*arguments: str) -> Iterator[Demo]:
     """Start it on free ports, and wait until it has said everything."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MACHINE_")}
     started_at = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bot", "demo", "--port", "0", "--page-port", "0", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**environ, "TZ": "UTC"},
-    )
-    try:
-        said = []
-        for line in process.stdout:
-            said.append(line)
-            if "Ctrl-C" in line:
-                break
-        yield Demo(process, started_at, said)
-    finally:
-        ended = process.poll()
-        process.terminate()
+    # A file and no pipe: nobody reads what it logs before it is over.
+    with tempfile.NamedTemporaryFile() as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bot", "demo", "--port", "0", "--page-port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+            env={**environ, "TZ": "UTC"},
+        )
         try:
-            _, complaints = process.communicate(timeout=30)
-            if ended is not None:
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if "Ctrl-C" in line:
+                    break
+            yield Demo(process, started_at, said, Path(complaints.name))
+        finally:
+            ended = process.poll()
+            process.terminate()
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            finally:
                 # Shown with a test that failed.
+                alive = "lived" if ended is None else f"had ended with {ended}"
                 sys.stderr.write(
-                    f"The demo had ended with {ended} before the test did. It said:\n{complaints}"
+                    f"The demo {alive} when the test ended. It said:\n{Path(complaints.name).read_text()}"
                 )
-        except subprocess.TimeoutExpired:
-            process.kill()
-            raise

@@ -63,7 +63,7 @@ def test_the_printed_line_posts_an_alert_and_another_one_the_next_time(shared, s
 def test_ctrl_c_ends_it_without_a_word_of_an_error(running, page):
     showing(page, "KubePodCrashLooping")
     assert running.interrupt() == 0
-    assert running.process.stderr.read() == ""
+    assert running.complaints.read_text() == ""
     assert "The demo has ended." in running.process.stdout.read()
 
 

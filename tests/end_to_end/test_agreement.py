@@ -6,7 +6,8 @@ import contextlib
 import pytest
 
 from tests.support.alertmanager import an_alertmanager
-from tests.support.running import a_town, an_app, free_port, write
+from tests.support.ports import free_port
+from tests.support.running import a_town, an_app, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

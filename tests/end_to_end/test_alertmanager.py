@@ -5,7 +5,8 @@ from sqlalchemy import text
 
 from bot.database.engine import Database
 from tests.support.alertmanager import a_prometheus, an_alertmanager
-from tests.support.running import Process, a_process, a_town, command, free_port, write
+from tests.support.ports import free_port
+from tests.support.running import Process, a_process, a_town, command, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

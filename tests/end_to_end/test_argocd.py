@@ -16,7 +16,8 @@ from tests.support.alerts import a_body, an_entry
 from tests.support.chart_rights import within_the_charts_rights
 from tests.support.collector import a_collector
 from tests.support.crds import crd_schemas
-from tests.support.running import a_process, a_town, free_port, post, write
+from tests.support.ports import free_port
+from tests.support.running import a_process, a_town, post, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

@@ -14,7 +14,8 @@ from bot.database.engine import Database
 from bot.database.leadership import leadership
 from tests.simulators.discord.faults import slow
 from tests.support.alerts import a_body, an_entry
-from tests.support.running import Process, a_process, a_town, count, details_of, free_port, send, texts, write
+from tests.support.ports import free_port
+from tests.support.running import Process, a_process, a_town, count, details_of, send, texts, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
 

@@ -14,7 +14,8 @@ from bot.alerts.inbox.model import DeliveryState
 from bot.database.engine import Database
 from bot.database.leadership import leadership
 from tests.support.alerts import a_body, an_entry
-from tests.support.running import a_process, a_town, count, details_of, free_port, send, write
+from tests.support.ports import free_port
+from tests.support.running import a_process, a_town, count, details_of, send, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
 

@@ -7,8 +7,9 @@ import uuid
 import pytest
 
 from tests.support.alerts import a_body, an_entry
+from tests.support.ports import free_port
 from tests.support.postgres import create_database, drop_database
-from tests.support.running import ROOT, a_process, a_town, free_port, post, write
+from tests.support.running import ROOT, a_process, a_town, post, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tests.support.alerts import a_body, an_entry
-from tests.support.running import a_process, a_town, command, free_port, post, write
+from tests.support.ports import free_port
+from tests.support.running import a_process, a_town, command, post, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.support.alerts import a_body, an_entry
 from tests.support.collector import a_collector
-from tests.support.running import TOKEN, a_process, a_town, free_port, post, write
+from tests.support.ports import free_port
+from tests.support.running import TOKEN, a_process, a_town, post, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
 

@@ -13,7 +13,8 @@ import aiohttp
 import pytest
 import yaml
 
-from tests.support.running import TOKEN, free_port
+from tests.support.ports import free_port
+from tests.support.running import TOKEN
 
 
 def find_program(*names: str) -> str:

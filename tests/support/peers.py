@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.support.alertmanager import find_program
-from tests.support.running import free_port
+from tests.support.ports import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 T = TypeVar("T")

@@ -5,12 +5,13 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import asyncpg
+
+from tests.support.ports import free_port
 
 # The tables with their columns, what they demand and what they do by themselves, and the settings of the database.
 SHAPE = """
@@ -47,9 +48,7 @@ class PostgresServer:
         self._durable = durable
         self._folder = Path(tempfile.mkdtemp(prefix="machine-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}"
 
     def start(self) -> None:

@@ -13,7 +13,8 @@ import aiohttp
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import DeliveryState
 from tests.support.alerts import a_body, an_entry
-from tests.support.running import Process, count, free_port, send, write
+from tests.support.ports import free_port
+from tests.support.running import Process, count, send, write
 
 
 @dataclass

@@ -7,7 +7,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import timedelta
@@ -225,12 +224,6 @@ async def send(port: int, body: bytes, *, within: float = _TIRED_AFTER) -> int:
             assert status == 0 or status >= 500, f"Alertmanager gives up on {status}: {answer}"
             await asyncio.sleep(wait * random.uniform(0.5, 1))
             wait = min(wait * 1.5, 1.0)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Process:

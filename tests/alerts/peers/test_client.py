@@ -21,7 +21,7 @@ from bot.core.errors import BrokenError, InvalidError, NotFoundError, Unavailabl
 from bot.core.matchers import parse_matchers
 from tests.support.alerts import an_alert, an_incident
 from tests.support.peers import CONFIG, a_posted_alert, a_running_pair, a_running_peer, served, until
-from tests.support.running import free_port
+from tests.support.ports import free_port
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

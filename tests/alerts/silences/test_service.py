@@ -26,7 +26,7 @@ from bot.journal.words import change_words
 from tests.support.alerting import ALERTS, OPERATORS, a_route, open_rooms
 from tests.support.peers import a_posted_alert, a_running_pair, a_running_peer, until
 from tests.support.people import a_person
-from tests.support.running import free_port
+from tests.support.ports import free_port
 from tests.support.silencing import Silencing, delivered
 
 ADA = a_person("Ada", user="111", roles=[OPERATORS])
