@@ -8,12 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import groupby
 from typing import Final
 
 from bot.minecraft.model import Standing
 
 KEEP_EVERY: Final = timedelta(minutes=5)
-"""How often a sample is kept when nothing changes."""
+"""How often a sample is kept when nothing changes, at least."""
 HOLDS_FOR: Final = timedelta(minutes=6)
 """How long a sample holds at most; what follows is unknown."""
 HOUR: Final = timedelta(hours=1)
@@ -52,9 +53,9 @@ class Sample:
         latency = round(answer.latency / timedelta(milliseconds=1))
         return cls(standing.checked_at, up=True, players=answer.online, most=answer.most, latency_ms=latency)
 
-    def says_more_than(self, kept: "Sample | None") -> bool:
-        """Tell whether this one is to be kept beside the last that was."""
-        if kept is None or self.at - kept.at >= KEEP_EVERY:
+    def says_more_than(self, kept: "Sample | None", *, until_next: timedelta = _NOTHING) -> bool:
+        """Tell whether this one is to be kept beside the last that was, which must reach to the next."""
+        if kept is None or self.at - kept.at >= min(KEEP_EVERY, HOLDS_FOR - until_next):
             return True
         return (self.up, self.players, self.most) != (kept.up, kept.players, kept.most)
 
@@ -93,6 +94,16 @@ class Stretch:
         return self.down > self.up
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which it was down, as often as it was seen."""
+
+    start: datetime
+    end: datetime
+    down: timedelta
+    """What is known of it: nobody may have looked in between, and of hours only their sum is kept."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """The past of a server over a period, with the facts that a picture shows."""
@@ -107,7 +118,7 @@ class Past:
     average: float = 0
     up: timedelta = _NOTHING
     down: timedelta = _NOTHING
-    outages: tuple[tuple[datetime, datetime], ...] = ()
+    outages: tuple[Outage, ...] = ()
 
     @property
     def is_known(self) -> bool:
@@ -230,18 +241,13 @@ def _hour(start: datetime, found: Sequence[Stretch]) -> Hour:
     )
 
 
-def _outages(stretches: Iterable[Stretch]) -> Iterator[tuple[datetime, datetime]]:
+def _outages(stretches: Iterable[Stretch]) -> Iterator[Outage]:
     """Return when it was down; what is unknown ends none that goes on after it."""
-    began: datetime | None = None
-    ended: datetime | None = None
-    for stretch in stretches:
-        if stretch.is_down:
-            began, ended = began or stretch.start, stretch.end
-        elif began is not None and ended is not None:
-            yield began, ended
-            began = None
-    if began is not None and ended is not None:
-        yield began, ended
+    for was_down, some in groupby(stretches, key=lambda stretch: stretch.down > _NOTHING):
+        if was_down:
+            together = list(some)
+            down = _total(each.down for each in together)
+            yield Outage(together[0].start, together[-1].end, down)
 
 
 def _total(lengths: Iterable[timedelta]) -> timedelta:

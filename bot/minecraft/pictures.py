@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from importlib.util import find_spec
@@ -95,10 +95,24 @@ def told_of(past: Past, zone: str) -> Mapping[str, Any]:
         "end": past.end.timestamp(),
         "at": at,
         "players": players,
-        "down": [(start.timestamp(), end.timestamp()) for start, end in past.outages],
+        "down": list(_downtimes(past)),
         "peak": past.peak,
         "peak_at": past.peak_at.timestamp() if past.peak_at is not None else None,
     }
+
+
+def _downtimes(past: Past) -> Iterator[tuple[float, float]]:
+    """Return when it was seen to be down: of outages, without the time in which nobody looked."""
+    began = ended = None
+    for stretch in past.stretches:
+        if not stretch.is_down:
+            continue
+        if ended is not None and began is not None and stretch.start > ended:
+            yield began.timestamp(), ended.timestamp()
+            began = None
+        began, ended = began or stretch.start, stretch.end
+    if began is not None and ended is not None:
+        yield began.timestamp(), ended.timestamp()
 
 
 async def _drawn(told: bytes) -> bytes | None:

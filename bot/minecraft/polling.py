@@ -150,6 +150,7 @@ class Polling:
     async def _record(self, servers: Mapping[str, Server]) -> None:
         """Write down what is worth it, in one transaction; mostly there is nothing."""
         now, rules = self._clock.now(), compile_down(self._settings())
+        until_next = self._settings().until_next
         changed: list[tuple[Standing, Alarm | None]] = []
         samples: list[tuple[str, Sample]] = []
         for name in servers:
@@ -161,7 +162,7 @@ class Polling:
             if todo is not None or _written(standing) != _written(self._saved.get(name)):
                 changed.append((standing, todo))
             sample = Sample.of(standing)
-            if standing.misses == 0 and sample.says_more_than(self._kept.get(name)):
+            if standing.misses == 0 and sample.says_more_than(self._kept.get(name), until_next=until_next):
                 samples.append((name, sample))
         gone = self._saved.keys() - servers.keys() if self._knows_all() else set()
         if changed or samples or gone:

@@ -163,11 +163,10 @@ class Minecraft:
         end = self._clock.now()
         start = end - period.length
         async with self._database.reading() as tx:
-            # Samples do not reach back as far as hours do; where both are, hours are fewer.
-            is_long = period is Period.MONTH
-            hours = await store.list_hours(tx, name, since=start, until=end) if is_long else []
+            samples = await store.list_samples(tx, name, since=start - HOLDS_FOR, until=end)
+            # Samples do not reach back as far as hours do, but say when in an hour something was.
+            hours = await store.list_hours(tx, name, since=start, until=samples[0].at if samples else end)
             fresh = hours[-1].start + HOUR if hours else start
-            samples = await store.list_samples(tx, name, since=fresh - HOLDS_FOR, until=end)
         stretches = [stretch_of(hour) for hour in hours]
         stretches += stretches_of(samples, start=fresh, end=end)
         return past_of(name, period, stretches, start=start, end=end)

@@ -7,10 +7,12 @@ from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 from bot.configurable import Duration, FileTwin, NeedsRestart, Secret, Section
 from bot.core.errors import InvalidError
+from bot.minecraft.history import KEEP_EVERY
 from bot.minecraft.model import DownRules, Edition, Server, parse_address
 from bot.minecraft.rcon import DEFAULT_PORT, RconTarget
 
 USUAL_CHANNEL = "minecraft"
+_MOST_OFTEN = timedelta(seconds=1)
 
 ServerName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,39}$")]
 """What we call a server."""
@@ -32,6 +34,12 @@ AddressText = Annotated[
     WithJsonSchema({"type": "string", "examples": ["mc.example.org", "10.0.0.7:25565"]}),
 ]
 """A host, and a port if it is not the usual one."""
+
+
+def _often_enough(every: timedelta) -> timedelta:
+    if not _MOST_OFTEN <= every <= KEEP_EVERY:
+        raise ValueError("expected a duration from 1s to 5m")
+    return every
 
 
 class RconSettings(Section):
@@ -116,8 +124,8 @@ class MinecraftSettings(Section):
     it that of the first board."""
     presence: bool = True
     """Whether the bot's presence says how many play."""
-    every: Duration = timedelta(seconds=15)
-    """How often each server is asked."""
+    every: Annotated[Duration, AfterValidator(_often_enough)] = timedelta(seconds=15)
+    """How often each server is asked, from every second to every 5 minutes."""
     timeout: Duration = timedelta(seconds=5)
     """How long an answer may take."""
     at_once: int = Field(default=50, ge=1, le=500)
@@ -128,6 +136,11 @@ class MinecraftSettings(Section):
     """How long every change is kept that was seen."""
     keep_hours: Duration = timedelta(days=365)
     """How long what each hour was like is kept."""
+
+    @property
+    def until_next(self) -> timedelta:
+        """How long it takes at most until each server was asked again; no two intervals are the same."""
+        return self.every * 1.2 + self.timeout
 
 
 def compile_servers(settings: MinecraftSettings) -> tuple[Server, ...]:

@@ -32,9 +32,11 @@ class Thinning:
             oldest, last = await store.list_oldest(tx), await store.list_last_hours(tx)
         for name, first in oldest.items():
             await self._make_hours(name, last[name] + HOUR if name in last else truncate(first), until)
+        # What goes has been made into hours.
+        before = min(now - settings.keep, until - HOLDS_FOR)
         while True:
             async with self._database.transaction() as tx:
-                gone = await store.purge_samples(tx, before=now - settings.keep, limit=_BATCH)
+                gone = await store.purge_samples(tx, before=before, limit=_BATCH)
             if gone < _BATCH:
                 break
         async with self._database.transaction() as tx:

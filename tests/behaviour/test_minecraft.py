@@ -9,7 +9,7 @@ import pytest
 from bot.chat.layout import GOOD, QUIET, WARNING
 from bot.database.engine import Database
 from bot.minecraft import store
-from bot.minecraft.history import Sample
+from bot.minecraft.history import HOUR, Hour, Sample, truncate
 from tests.support import world as seen
 from tests.support.alerting import open_rooms
 from tests.support.minecraft import RconServer, a_status
@@ -225,6 +225,26 @@ async def test_without_the_library_the_past_is_a_line_of_blocks(town):
     assert "█" in words
     assert "down once, 1 h in all:" in words
     assert not shown.response.attachments
+
+
+async def test_a_longer_past_is_made_of_hours_and_of_samples_since_there_are_some(town):
+    town.world.playground.minecraft._pictures.is_possible = False
+    town.watch("survival", 1)
+    await past_of(town)
+    now = town.world.clock.now()
+    first = truncate(now - timedelta(days=5))
+    hours = [
+        Hour(first + n * HOUR, HOUR / 2, HOUR / 2, average=9, peak=17, peak_at=first, latency_ms=9)
+        for n in range(2)
+    ]
+    async with town.world.rooms.database.transaction() as tx:
+        await store.add_hours(tx, "survival", hours)
+    for period in ("7d", "30d"):
+        shown = await town.alice.slash(town.general, "minecraft history", server="survival", period=period)
+        words = words_of(shown.response)
+        assert "at most **17**" in words
+        assert "down twice, 2 h in all:" in words
+        assert words.count("for 1 h") == 2
 
 
 async def test_from_the_board_one_chooses_whose_past_to_see(town):

@@ -164,5 +164,5 @@ async def test_its_past_has_evenings_and_a_bad_night(sqlite_url):
             hours = await store.list_hours(tx, "survival", since=now - Period.MONTH.length, until=now)
     past = past_of("survival", Period.DAY, stretches_of(samples, start=start, end=now), start=start, end=now)
     assert past.peak >= 8
-    assert [(end - start).total_seconds() / 60 for start, end in past.outages] == [50]
+    assert [outage.down for outage in past.outages] == [timedelta(minutes=50)]
     assert len(hours) > 700

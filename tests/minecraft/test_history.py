@@ -9,6 +9,7 @@ from bot.minecraft.history import (
     HOLDS_FOR,
     HOUR,
     KEEP_EVERY,
+    Outage,
     Period,
     Sample,
     columns_of,
@@ -52,7 +53,9 @@ def test_the_facts_of_an_hour():
     assert past.peak == 8
     assert past.peak_at == NOON + timedelta(minutes=30)
     assert past.down == timedelta(minutes=10)
-    assert past.outages == ((NOON + timedelta(minutes=40), NOON + timedelta(minutes=50)),)
+    [outage] = past.outages
+    assert (outage.start, outage.end) == (NOON + timedelta(minutes=40), NOON + timedelta(minutes=50))
+    assert outage.down == past.down
     assert past.availability == pytest.approx(50 / 60)
     assert past.average == pytest.approx((30 * 2 + 5 * 8 + 5 * 4 + 10 * 1) / 50)
 
@@ -66,7 +69,28 @@ def test_what_nobody_saw_is_unknown_and_not_down():
 
 def test_an_outage_that_goes_on_after_a_gap_is_one():
     past = a_past(at(0), at(30), at(35, 1))
-    assert past.outages == ((NOON, NOON + timedelta(minutes=35)),)
+    assert past.outages == (Outage(NOON, NOON + timedelta(minutes=35), HOLDS_FOR + timedelta(minutes=5)),)
+
+
+def test_of_an_hour_it_is_kept_how_long_it_was_down_and_not_when():
+    samples = [*every_five(0, 30, 2), at(30), *every_five(35, 60, 2)]
+    hours = [stretch_of(hour) for hour in hours_of(samples, start=NOON, end=NOON + HOUR)]
+    past = past_of("survival", Period.MONTH, hours, start=NOON, end=NOON + HOUR)
+    assert past.outages == (Outage(NOON, NOON + HOUR, timedelta(minutes=5)),)
+
+
+def test_samples_are_so_close_that_each_reaches_the_next_however_seldom_it_is_asked():
+    for every in (timedelta(seconds=15), timedelta(minutes=2), timedelta(minutes=5)):
+        until_next = every * 1.2 + timedelta(seconds=5)
+        moment, kept = NOON, [at(0, 1)]
+        while moment < NOON + HOUR:
+            moment += every * 1.1
+            if (sample := Sample(moment, up=True, players=1, most=20)).says_more_than(
+                kept[-1], until_next=until_next
+            ):
+                kept.append(sample)
+        assert all(b.at - a.at <= HOLDS_FOR for a, b in itertools.pairwise(kept)), every
+        assert len(kept) <= 2 + HOUR / min(KEEP_EVERY, every)
 
 
 def test_the_sample_before_reaches_into_the_period():

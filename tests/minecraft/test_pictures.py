@@ -71,6 +71,20 @@ async def test_players_are_green_and_downtime_is_red():
     assert any(pixel == bytes((0xF5, 0xA6, 0x23)) for x in range(60, WIDTH, 2) for pixel in colours(rows, x))
 
 
+def test_what_nobody_saw_is_neither_players_nor_downtime():
+    start = NOW - timedelta(days=1)
+    minutes = (0, 5, 60, 65, 120)
+    samples = [Sample(start + timedelta(minutes=n), up=n > 100, players=3) for n in minutes]
+    past = past_of("x", Period.DAY, stretches_of(samples, start=start, end=NOW), start=start, end=NOW)
+    told = told_of(past, "UTC")
+
+    def after(moments):
+        return [(moment - start.timestamp()) / 60 for moment in moments]
+
+    assert [after(pair) for pair in told["down"]] == [[0, 11], [60, 71]]
+    assert [*zip(after(told["at"]), told["players"], strict=True)][-2:] == [(120, 3), (126, 3)]
+
+
 @pytest.mark.parametrize("period", Period)
 async def test_any_period_with_a_sample_every_15_seconds_is_drawn_in_time(period):
     pytest.importorskip("matplotlib")

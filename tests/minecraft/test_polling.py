@@ -216,6 +216,23 @@ async def test_samples_become_hours_and_old_ones_go(watch: Watch):
         assert await store.list_hours(tx, "survival", since=start, until=watch.clock.now()) == []
 
 
+async def test_no_sample_goes_before_it_is_part_of_an_hour(watch: Watch):
+    watch.settings = MinecraftSettings(keep=timedelta(minutes=10))
+    start = watch.clock.now()
+    samples = [
+        ("survival", Sample(start + n * timedelta(minutes=5), up=True, players=n, most=20)) for n in range(12)
+    ]
+    async with watch.rooms.database.transaction() as tx:
+        await store.add_samples(tx, samples)
+    job = Thinning(watch.rooms.database, watch.clock, lambda: watch.settings)
+    for _ in range(3):
+        watch.clock.advance(timedelta(minutes=40))
+        await job.step()
+    async with watch.rooms.database.reading() as tx:
+        [hour] = await store.list_hours(tx, "survival", since=start, until=watch.clock.now())
+    assert (hour.up, hour.peak) == (timedelta(hours=1), 11)
+
+
 def test_a_server_has_a_name_in_the_access_policy():
     assert Server(name="survival", address=Address("x")).target == "server:survival"
     assert JavaServer().asked == 0

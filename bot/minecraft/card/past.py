@@ -92,21 +92,19 @@ def _past_facts(past: Past) -> Iterator[str]:
         "" if share > _NEARLY_ALL else f" that is known, which is {_percent(share)} of it"
     )
     if not past.outages:
-        if past.down:
-            yield f"down for {spoken_duration(past.down)} in all"
         return
     yield f"down {_times(len(past.outages))}, {spoken_duration(past.down)} in all:"
-    longest = sorted(past.outages, key=lambda outage: outage[0] - outage[1])[:_MOST_OUTAGES]
-    for start, end in sorted(longest):
-        goes_on = end >= past.end
-        lasted = "until now" if goes_on else f"for {spoken_duration(end - start)}"
-        yield f"{timestamp(start, 'f')} {lasted}"
+    longest = sorted(past.outages, key=lambda outage: outage.down, reverse=True)[:_MOST_OUTAGES]
+    for outage in sorted(longest, key=lambda outage: outage.start):
+        goes_on = outage.end >= past.end
+        lasted = "until now" if goes_on else f"for {spoken_duration(outage.down)}"
+        yield f"{timestamp(outage.start, 'f')} {lasted}"
     if len(past.outages) > _MOST_OUTAGES:
         yield layout.subtext(f"and {len(past.outages) - _MOST_OUTAGES} shorter ones")
 
 
 def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def _percent(share: float) -> str:
