@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncStatus, SyncSummary
+from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncStatus, SyncSummary, was_terminated
 from bot.argocd.patches import USER_PREFIX
 
 SET_CONTROLLER: Final = "applicationset-controller"
@@ -114,7 +114,7 @@ def _identity(sync: SyncSummary) -> tuple[object, ...]:
 def _end(sync: SyncSummary) -> Happened:
     if sync.phase is SyncPhase.SUCCEEDED:
         return Happened.SYNC_SUCCEEDED
-    terminated = sync.phase is SyncPhase.FAILED and sync.message.startswith("Operation terminated")
+    terminated = was_terminated(sync.phase, sync.message)
     return Happened.SYNC_TERMINATED if terminated else Happened.SYNC_FAILED
 
 

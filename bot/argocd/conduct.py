@@ -36,6 +36,7 @@ from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import ConflictError, MachineError, NotFoundError, RefusedError
 from bot.kube.model import Json
+from bot.operations.life import mention
 from bot.operations.model import CANCEL, Operation, Progress, State
 
 _WATCH_CORPSE: Final = timedelta(seconds=15)
@@ -100,7 +101,7 @@ class SyncConductor:
             view,
             application,
             dry_run=asked.dry_run,
-            discarded_by_us=discarded_at(operation) is not None,
+            ended_by=ended_by(operation),
             live=await self._live(application, view),
         )
         if progress.state.is_final and progress.state is not State.SUCCEEDED:
@@ -282,6 +283,12 @@ def discarded_at(operation: Operation) -> datetime | None:
     """Return when somebody had it taken away through us, or None."""
     granted = operation.granted
     return granted.at if granted is not None and granted.what in {CANCEL, DISCARD} else None
+
+
+def ended_by(operation: Operation) -> str:
+    """Return who had it ended or taken away through us, as markup; empty: nobody."""
+    granted = operation.granted
+    return mention(granted.by) if granted is not None and discarded_at(operation) is not None else ""
 
 
 async def live_health(server: ArgoServer, application: Application) -> Mapping[ResourceKey, ResourceHealth]:

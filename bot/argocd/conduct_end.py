@@ -8,7 +8,7 @@ from bot.argocd.cluster import ArgoCluster, Fresh
 from bot.argocd.detail import ApplicationDetail, SyncRun
 from bot.argocd.fields import number
 from bot.argocd.guard import Guard
-from bot.argocd.model import SyncPhase
+from bot.argocd.model import SyncPhase, was_terminated
 from bot.argocd.patches import discard_patch, terminate_patch
 from bot.argocd.preconditions import Refusal, discard_refusal, terminate_refusal
 from bot.argocd.words import DISCARD
@@ -23,7 +23,6 @@ _WATCH_CORPSE: Final = timedelta(seconds=15)
 _MOST_TERMINATIONS: Final = 3
 _TERMINATIONS: Final = "terminations"
 _MESSAGE: Final = 200
-_TERMINATED: Final = "Operation terminated"
 
 
 class TerminationConductor:
@@ -115,7 +114,7 @@ class TerminationConductor:
             return Progress(state=State.SUCCEEDED, outcome="It was discarded.")
         if run is None or not _is_same(run, asked):
             return Progress(state=State.SUCCEEDED, outcome="It is over; another sync has followed it.")
-        if run.message.startswith(_TERMINATED):
+        if was_terminated(run.phase, run.message):
             return Progress(state=State.SUCCEEDED, outcome="It was terminated; what it had applied stays.")
         said = cut(escape(run.message), _MESSAGE)
         return Progress(

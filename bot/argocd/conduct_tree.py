@@ -16,7 +16,7 @@ from bot.access.service import Access
 from bot.argocd.applied import Applied
 from bot.argocd.asked import Asked, AskedTree, read_asked_tree
 from bot.argocd.cluster import ArgoCluster, Fresh
-from bot.argocd.conduct import begin, discarded_at, end_patch, holds, insist, see
+from bot.argocd.conduct import begin, discarded_at, end_patch, ended_by, holds, insist, see
 from bot.argocd.detail import ApplicationDetail
 from bot.argocd.fields import mapping, moment, text
 from bot.argocd.guard import Guard
@@ -148,7 +148,7 @@ class TreeConductor:
             for key in after.missing:
                 parts[key] = Part(step=Step.FAILED, since=missing_since, words="it was not created")
             after = next_steps(family, asked.root, _states(parts), at_once=0)
-        return _progress(parts, after, cancelled=cancelled, missing_since=missing_since)
+        return _progress(parts, after, ended_by=ended_by(operation), missing_since=missing_since)
 
     def _miss(
         self, operation: Operation, parts: Mapping[ObjectKey, Part], steps: TreeSteps
@@ -285,7 +285,7 @@ class TreeConductor:
         detail = fresh.detail
         view = see(detail, operation, part.memory, now=self._clock.now())
         view = await insist(self._argo, operation, fresh, view)
-        seen = describe_progress(view, detail.application, in_a_tree=True)
+        seen = describe_progress(view, detail.application, ended_by=ended_by(operation), in_a_tree=True)
         if detail.run is not None and detail.run.phase.is_final:
             await self._applied.note(operation, detail.application, detail.run, words=_applied(view))
         step = Step.SYNCING
@@ -346,21 +346,21 @@ def _progress(
     parts: Mapping[ObjectKey, Part],
     steps: TreeSteps,
     *,
-    cancelled: bool,
+    ended_by: str,
     missing_since: datetime | None,
 ) -> Progress:
     total = max(steps.total, 1)
     done = len(steps.done)
     running = sum(parts[key].fraction for key in steps.running)
-    is_over = not steps.running if cancelled or steps.failed else steps.is_over
-    state = _state(steps, is_over=is_over, cancelled=cancelled)
+    is_over = not steps.running if ended_by or steps.failed else steps.is_over
+    state = _state(steps, is_over=is_over, cancelled=bool(ended_by))
     return Progress(
         state=state,
         fraction=_fraction(parts, (done + running) / total, state=state),
         step=_step(parts, steps) if not is_over else "",
         body=tuple(_lines(parts, steps)) if not is_over else (),
         counts=f"{done} of {steps.total} Applications done · {len(steps.failed)} failed",
-        outcome=_outcome(parts, steps, cancelled=cancelled) if is_over else "",
+        outcome=_outcome(parts, steps, ended_by) if is_over else "",
         memory={
             "parts": {str(key): part.to_json() for key, part in parts.items()},
             **({"missing_since": missing_since.isoformat()} if missing_since is not None else {}),
@@ -422,12 +422,12 @@ def _failures(parts: Mapping[ObjectKey, Part], steps: TreeSteps) -> Iterable[str
         yield f"and {len(steps.failed) - _MOST_SHOWN} more failed"
 
 
-def _outcome(parts: Mapping[ObjectKey, Part], steps: TreeSteps, *, cancelled: bool) -> str:
+def _outcome(parts: Mapping[ObjectKey, Part], steps: TreeSteps, ended_by: str) -> str:
     counted = f"{len(steps.done)} of {steps.total} Applications are synced and healthy."
-    if cancelled and not _any_begun(parts):
-        return "It was cancelled before any sync was begun."
-    if cancelled:
-        return f"It was terminated: {counted}"
+    if ended_by and not _any_begun(parts):
+        return f"It was cancelled by {ended_by} before any sync was begun."
+    if ended_by:
+        return f"It was terminated by {ended_by}: {counted}"
     if steps.failed:
         return f"{counted} {' '.join(_failures(parts, steps))}"
     return f"All {steps.total} Applications are synced and healthy."

@@ -71,6 +71,12 @@ class SyncPhase(StrEnum):
         return self in {SyncPhase.SUCCEEDED, SyncPhase.FAILED, SyncPhase.ERROR}
 
 
+def was_terminated(phase: SyncPhase, message: str) -> bool:
+    """Tell whether somebody ended a sync. One that took longer than Argo CD lets any take has failed."""
+    is_ended = phase is SyncPhase.FAILED and message.startswith(_TERMINATED)
+    return is_ended and not message.startswith(f"{_TERMINATED}{_BY_A_LIMIT}")
+
+
 class ResultStatus(StrEnum):
     """What a sync did with one resource."""
 
@@ -79,6 +85,9 @@ class ResultStatus(StrEnum):
     PRUNED = "Pruned"
     PRUNE_SKIPPED = "PruneSkipped"
 
+
+_TERMINATED: Final = "Operation terminated"
+_BY_A_LIMIT: Final = ", triggered by "
 
 _HEALTH_ORDER: Final = {status: place for place, status in enumerate(HealthStatus)}
 _SYNC_ORDER: Final = {status: place for place, status in enumerate(SyncStatus)}

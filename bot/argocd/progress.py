@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from bot.argocd.detail import ApplicationDetail, ResourceResult, ResourceState, SyncRequest, SyncRun
 from bot.argocd.fields import flag, mapping, moment
-from bot.argocd.model import HealthStatus, ResourceKey, ResultStatus, SyncPhase
+from bot.argocd.model import HealthStatus, ResourceKey, ResultStatus, SyncPhase, was_terminated
 
 PICKED_UP_WITHIN: Final = timedelta(seconds=60)
 """Longer than that, and no controller looks after the Application."""
@@ -28,8 +28,8 @@ _ALMOST: Final = 0.99
 _APPLIED: Final = 0.5
 _ENDED: Final = frozenset({SyncPhase.SUCCEEDED, SyncPhase.FAILED, SyncPhase.ERROR})
 _DONE: Final = frozenset({ResultStatus.PRUNED, ResultStatus.PRUNE_SKIPPED, ResultStatus.SYNC_FAILED})
+_WRITTEN: Final = frozenset({ResultStatus.SYNCED, ResultStatus.PRUNED})
 _WELL: Final = frozenset({HealthStatus.HEALTHY, HealthStatus.SUSPENDED})
-_TERMINATED: Final = "Operation terminated"
 _BLOCKED: Final = "blocked by sync window"
 _WAITS: Final = re.compile(
     r"waiting for (?P<why>completion of hook|healthy state of|deletion of|pruning confirmation of) "
@@ -126,6 +126,8 @@ class Counts:
     total: int = 0
     done: int = 0
     failed: int = 0
+    applied: int = 0
+    """Written to the cluster or deleted there, whatever became of it since."""
     kept: int = 0
     """Would have been deleted, had pruning been asked for."""
 
@@ -187,7 +189,7 @@ def follow(  # noqa: PLR0911 - one return for each stage reads best
             detail, ended, dry_run=run.request.dry_run, now=now, healthy_within=healthy_within
         )
         return _applied(view, stage, ended)
-    if run.phase is SyncPhase.FAILED and run.message.startswith(_TERMINATED):
+    if was_terminated(run.phase, run.message):
         return replace(view, stage=Stage.TERMINATED)
     if run.phase is SyncPhase.FAILED:
         return replace(view, stage=Stage.FAILED)
@@ -286,6 +288,7 @@ def _counts(results: Iterable[ResourceResult], scores: Mapping[ResourceKey, floa
         total=total,
         done=sum(score >= 1 for key, score in scores.items() if key not in failed),
         failed=len(failed),
+        applied=len({each.key for each in results if each.status in _WRITTEN}),
         kept=len({each.key for each in results if each.status is ResultStatus.PRUNE_SKIPPED}),
     )
 

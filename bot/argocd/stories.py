@@ -12,7 +12,15 @@ from enum import StrEnum
 from typing import Final
 
 from bot.argocd.changes import Initiator, initiator_of
-from bot.argocd.model import Application, HealthStatus, SyncPhase, SyncStatus, SyncSummary
+from bot.argocd.model import (
+    Application,
+    Condition,
+    HealthStatus,
+    SyncPhase,
+    SyncStatus,
+    SyncSummary,
+    was_terminated,
+)
 from bot.core.matchers import Matcher
 from bot.kube.model import ObjectKey
 
@@ -21,7 +29,7 @@ REOPENS_WITHIN: Final = timedelta(minutes=30)
 
 _MOST_HAPPENINGS: Final = 12
 _LONGEST_WORDS: Final = 300
-_TERMINATED: Final = "Operation terminated"
+_ERRORS: Final = frozenset({"ComparisonError", "InvalidSpecError"})
 
 
 class News(StrEnum):
@@ -101,7 +109,7 @@ class Story:
     """What is wrong now."""
     facts: Mapping[str, str] = field(default_factory=dict)
     """Plain: `project`, `namespace`, `cluster`, `health`, `sync`, `phase`, `revision`, `message`,
-    `out_of_sync` (a number), `differs` (names, with commas between)."""
+    `error`, `out_of_sync` (a number), `differs` (names, with commas between)."""
 
 
 def sync_name(sync: SyncSummary) -> str:
@@ -128,7 +136,7 @@ def wrong_with(application: Application) -> frozenset[News]:
     if (
         sync is not None
         and sync.phase in {SyncPhase.FAILED, SyncPhase.ERROR}
-        and not sync.message.startswith(_TERMINATED)
+        and not was_terminated(sync.phase, sync.message)
         and initiator_of(sync) is not Initiator.OURS
     ):
         found.add(News.SYNC_FAILED)
@@ -136,9 +144,15 @@ def wrong_with(application: Application) -> frozenset[News]:
         found.add(News.DEGRADED)
     if application.sync is SyncStatus.OUT_OF_SYNC and not application.is_syncing:
         found.add(News.DRIFTED)
-    if any(each.type in {"ComparisonError", "InvalidSpecError"} for each in application.conditions):
+    if error_of(application) is not None:
         found.add(News.ERROR)
     return frozenset(found)
+
+
+def error_of(application: Application) -> Condition | None:
+    """Return why Argo CD cannot work out what an Application should be, or None: it can."""
+    errors = (each for each in application.conditions if each.type in _ERRORS)
+    return next(errors, None)
 
 
 def words_about(news: News, application: Application) -> str:
@@ -148,7 +162,7 @@ def words_about(news: News, application: Application) -> str:
         case News.SYNC_FAILED:
             return sync.message if sync is not None else ""
         case News.ERROR:
-            return next((each.message for each in application.conditions if each.is_error), "")
+            return error.message if (error := error_of(application)) is not None else ""
         case News.DRIFTED:
             return ", ".join(application.out_of_sync_names)
         case News.DEPLOYED:
@@ -176,7 +190,7 @@ def _moment_of(news: News, application: Application) -> datetime | None:
         case News.DEGRADED:
             return application.health_since
         case News.ERROR:
-            return next((each.since for each in application.conditions if each.is_error), None)
+            return error.since if (error := error_of(application)) is not None else None
         case News.DEPLOYED:
             return application.deployed.at if application.deployed is not None else None
         case _:
@@ -208,6 +222,7 @@ def facts_of(application: Application) -> dict[str, str]:
         "phase": sync.phase.value if sync is not None else "",
         "revision": application.revision,
         "message": sync.message if sync is not None else "",
+        "error": words_about(News.ERROR, application),
         "by": sync.by if sync is not None else "",
         "out_of_sync": str(application.out_of_sync),
         "differs": ", ".join(application.out_of_sync_names),

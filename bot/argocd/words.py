@@ -80,17 +80,18 @@ def describe_progress(
     application: Application,
     *,
     dry_run: bool = False,
-    discarded_by_us: bool = False,
+    ended_by: str = "",
     in_a_tree: bool = False,
     live: Mapping[ResourceKey, ResourceHealth] | None = None,
 ) -> Progress:
     """Return what a view of a sync means for its operation.
 
-    `live` is how resources are, where Argo CD's server told; `discarded_by_us`
-    says why nothing is left of it. The card of a tree has one button for all.
+    `live` is how resources are, where Argo CD's server told; `ended_by` is who had
+    it ended or taken away through us, as markup. The card of a tree has one button
+    for all.
     """
     state = _STATES.get(view.stage, State.PROGRESSING)
-    if view.stage is Stage.SUPERSEDED and discarded_by_us:
+    if view.stage is Stage.SUPERSEDED and ended_by:
         state = State.CANCELLED
     return Progress(
         state=state,
@@ -98,9 +99,7 @@ def describe_progress(
         step=_step(view, application),
         body=tuple(_body(view, application, live or {}, in_a_tree=in_a_tree)),
         counts=_counts(view),
-        outcome=_outcome(view, application, dry_run=dry_run, discarded_by_us=discarded_by_us)
-        if state.is_final
-        else "",
+        outcome=_outcome(view, application, dry_run=dry_run, ended_by=ended_by) if state.is_final else "",
         offers=_offers(view),
         memory=view.memory,
     )
@@ -227,7 +226,7 @@ def _offers(view: SyncView) -> tuple[str, ...]:
 
 
 def _outcome(  # noqa: PLR0911 - one return for each stage reads best
-    view: SyncView, application: Application, *, dry_run: bool, discarded_by_us: bool
+    view: SyncView, application: Application, *, dry_run: bool, ended_by: str
 ) -> str:
     failed = "".join(f"\n{line}" for line in describe_failures(view.failures))
     match view.stage:
@@ -246,18 +245,26 @@ def _outcome(  # noqa: PLR0911 - one return for each stage reads best
             what = "failed" if view.stage is Stage.FAILED else "could not be tried"
             return f"The sync {what}: {_said(view.message)}{failed}"
         case Stage.TERMINATED:
-            return f"It was terminated: {view.counts.done} of {view.counts.total} resources were applied."
+            counts = view.counts
+            where = f"by {ended_by}" if ended_by else "in Argo CD, not through the bot"
+            return (
+                f"It was terminated {where}: {counts.applied} of {counts.total} resources were applied, and "
+                "stay so."
+            )
         case _:
-            return _vanished(view, discarded_by_us=discarded_by_us)
+            return _vanished(view, ended_by)
 
 
-def _vanished(view: SyncView, *, discarded_by_us: bool) -> str:
-    if not discarded_by_us:
+def _vanished(view: SyncView, ended_by: str) -> str:
+    if not ended_by:
         begun = "after it had begun" if view.began else "before it began"
         return f"Another sync took its place in Argo CD {begun}, or somebody removed it there."
     if view.began:
-        return "It was taken away half-way: what it applied stays, and its hooks may not be cleaned up."
-    return "It was discarded before it began."
+        return (
+            f"It was taken away half-way by {ended_by}: what it applied stays, and its hooks may not be "
+            "cleaned up."
+        )
+    return f"It was discarded by {ended_by} before it began."
 
 
 def _health(application: Application) -> str:

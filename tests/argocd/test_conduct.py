@@ -139,6 +139,20 @@ async def test_pruning_that_waits_for_a_word_goes_on_once_it_is_given(stage, des
     assert "PruningApproved" in {event["reason"] for event in stage.events()}
 
 
+async def test_a_sync_that_is_terminated_elsewhere_says_so(stage, desk):
+    await stage.deployed()
+    stage.commit(
+        Piece(kind="Deployment", name="web", image="2", passes=99), Piece(kind="Job", name="j", wave=1)
+    )
+    await refreshed(stage)
+    name = await desk.sync()
+    await desk.step(2)
+    stage.patch({"status": {"operationState": {"phase": "Terminating"}}})
+    ended = await desk.until_over(name)
+    assert ended.state is State.CANCELLED
+    assert ended.outcome.startswith("It was terminated in Argo CD, not through the bot: 1 of ")
+
+
 async def test_a_running_sync_is_terminated(stage, desk):
     await stage.deployed()
     stage.commit(
@@ -152,7 +166,8 @@ async def test_a_running_sync_is_terminated(stage, desk):
     await desk.operations.act(name, "cancel", by=BOB)
     ended = await desk.until_over(name)
     assert ended.state is State.CANCELLED
-    assert "terminated" in ended.outcome
+    # One of them is applied and waits to become healthy: that is not undone.
+    assert ended.outcome == "It was terminated by <@2>: 2 of 3 resources were applied, and stay so."
     assert stage.state()["message"].startswith("Operation terminated")
     event = next(each for each in stage.events() if each["reason"] == "OperationTerminated")
     assert event["metadata"]["annotations"]["the-machine.dev/asked-by"] == "Bob"

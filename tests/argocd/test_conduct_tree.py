@@ -118,6 +118,7 @@ async def test_a_terminated_tree_ends_what_runs_and_begins_nothing_more(stage, d
     await desk.operations.act(name, "cancel", by=ADA)
     ended = await desk.until_over(name)
     assert ended.state is State.CANCELLED, ended
+    assert ended.outcome == "It was terminated by <@1>: 1 of 3 Applications are synced and healthy."
     assert stage.state("base")["message"].startswith("Operation terminated")
     assert not begun(stage, "top")
 
@@ -153,7 +154,7 @@ async def test_a_tree_that_is_cancelled_before_it_began_is_over_at_once(stage, d
         await desk.operations.step()
     ended = await desk.get(name)
     assert ended.state is State.CANCELLED, ended
-    assert ended.outcome == "It was cancelled before any sync was begun."
+    assert ended.outcome == "It was cancelled by <@1> before any sync was begun."
     assert not begun(stage, "apps")
 
 

@@ -1,10 +1,12 @@
 """What happens to Applications without us: in the journal once, in a channel as one card a story."""
 
+import json
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import update
 
+from bot.argocd.card.stories import render_story
 from bot.argocd.news import CARD, NewsDesk
 from bot.argocd.settings import ArgoSettings, compile_news
 from bot.argocd.store import seen as seen_table
@@ -374,6 +376,52 @@ async def test_a_failed_sync_is_told_and_is_no_change(stage, room):
     assert story.wrong == {News.SYNC_FAILED}
     assert story.happenings[0].words
     assert await room.card() is not None
+
+
+async def ended_with(stage, room, message):
+    """Have somebody's sync end so, as Argo CD writes it."""
+    await stage.deployed()
+    await room.began()
+    stage.sync_by("carol")
+    await stage.step(3)
+    state = stage.app()["status"]["operationState"]
+    stage.patch({"status": {"operationState": {**state, "phase": "Failed", "message": message}}})
+    await room.look()
+
+
+async def test_a_sync_that_took_too_long_is_told(stage, room):
+    await ended_with(stage, room, "Operation terminated, triggered by controller sync timeout")
+    assert (await room.story()).wrong == {News.SYNC_FAILED}
+
+
+async def test_a_sync_that_somebody_ended_is_no_news(stage, room):
+    await ended_with(stage, room, "Operation terminated")
+    assert await room.card() is None
+
+
+async def test_what_cannot_be_worked_out_is_told_with_why(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.patch({"spec": {"source": {"targetRevision": "gone"}}})
+    await refreshed(stage)
+    await stage.step()
+    conditions = [{"type": "SyncError", "message": "an old one"}, *stage.app()["status"]["conditions"]]
+    stage.patch({"status": {"conditions": conditions}})
+    await room.desk.catch_up()
+    room.desk.clock.advance(timedelta(minutes=1))
+    while await room.news.step() == AT_ONCE:
+        pass
+    room.desk.clock.advance(timedelta(minutes=1))
+    await room.news.step()
+    story = await room.story()
+    assert story.wrong == {News.ERROR}
+    why = conditions[1]["message"]
+    (happened,) = story.happenings
+    assert happened.words == why
+    said = json.dumps(render_story(story).view.to_components())
+    assert f"> {why}" in said
+    # Its last sync went well, which is not what is wrong.
+    assert "successfully synced" not in said
 
 
 async def test_what_is_degraded_only_for_a_moment_is_not_told(stage, room):

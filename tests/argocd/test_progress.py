@@ -128,6 +128,12 @@ def test_a_termination_runs_its_course():
     assert ended.stage.is_final
 
 
+def test_what_took_longer_than_argo_cd_lets_it_has_failed():
+    message = "Operation terminated, triggered by controller sync timeout"
+    ended = look(ours("Failed", message=message), asked=False)
+    assert (ended.stage, ended.message) == (Stage.FAILED, message)
+
+
 def test_a_termination_that_was_written_over_is_asked_for_again():
     terminating = look(ours("Terminating"))
     view = look(ours("Running"), memory=terminating.memory)
@@ -159,7 +165,7 @@ def test_what_failed_failed_with_the_messages_of_its_resources(phase: str, stage
     view = look(ours(phase, *results, message="one or more objects failed"), asked=False)
     assert (view.stage, view.stage.is_final) == (stage, True)
     assert [failure.message for failure in view.failures] == ["forbidden", "exit 1"]
-    assert view.counts == Counts(total=3, done=1, failed=2)
+    assert view.counts == Counts(total=3, done=1, failed=2, applied=1)
     assert view.fraction < 1
 
 
@@ -242,7 +248,7 @@ def test_each_resource_counts_by_how_far_it_is():
     view = look(ours("Running", *results), resources=waves(0, 0, 1, 2))
     # web-3 has not begun, and nobody knew of the hook: 2.5 of 5.
     assert view.fraction == pytest.approx(0.5)
-    assert view.counts == Counts(total=5, done=1, failed=1)
+    assert view.counts == Counts(total=5, done=1, failed=1, applied=2)
 
 
 def test_the_current_wave_is_the_least_that_is_not_done():

@@ -99,10 +99,12 @@ def _facts(story: Story) -> Iterator[str]:
 
 def _wrong_lines(story: Story) -> Iterator[str]:
     facts = story.facts
-    if {News.SYNC_FAILED, News.ERROR} & story.wrong and facts.get("message"):
+    if News.SYNC_FAILED in story.wrong and facts.get("message"):
         yield f"> {message_of(facts['message'])}"
-        if News.SYNC_FAILED in story.wrong and facts.get("by"):
+        if facts.get("by"):
             yield f"asked for by {code(facts['by'])}"
+    if News.ERROR in story.wrong and facts.get("error"):
+        yield f"> {message_of(facts['error'])}"
     if News.DRIFTED in story.wrong:
         differ = escape(facts.get("differs", ""))
         yield f"{facts.get('out_of_sync', '0')} differ{f': {differ}' if differ else ''}"
