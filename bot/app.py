@@ -98,7 +98,8 @@ class App:
         metrics.BUILD_INFO.labels(VERSION).set(1)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._database)
-            await upgrade(self._database)
+            if not await self._has_tables(stop):
+                return
             inbox = Inbox(self._database, self._clock, wake=self._arrived)
             await stack.enter_async_context(inbox)
             notices = Loop("notices", self._troubles.queue.step)
@@ -131,6 +132,27 @@ class App:
             log.info("stopping")
         if not stop.is_set():
             raise LostLeadershipError("Another process uses this SQLite file now: this one has ended.")
+
+    async def _has_tables(self, stop: asyncio.Event) -> bool:
+        """Bring the tables up to date, once PostgreSQL is there; False when told to stop before.
+
+        Raises:
+            UnavailableError: With SQLite: what is wrong with its file does not pass by itself.
+        """
+        waits = False
+        while not stop.is_set():
+            try:
+                await upgrade(self._database)
+            except UnavailableError as error:
+                if self._database.is_sqlite:
+                    raise
+                if not waits:
+                    log.warning("database_waits", why=str(error))
+                waits = True
+                await first_of(stop.wait(), asyncio.sleep(CAMPAIGN_EVERY.total_seconds()))
+            else:
+                return True
+        return False
 
     async def reload(self) -> None:
         """Read the configuration now, as SIGHUP asks."""

@@ -1,19 +1,25 @@
 """The whole app in this process: a webhook becomes a card, a person acts on it, whatever happens around."""
 
 import asyncio
+import contextlib
 import time
+import uuid
 
 import pytest
+import structlog
 import yaml
 from sqlalchemy import text
 
 from bot.alerts.inbox import store as inbox_store
 from bot.alerts.inbox.model import DeliveryState
+from bot.app import App
 from bot.core.errors import LostLeadershipError
 from bot.database.engine import Database
 from bot.database.leadership import Leadership
+from bot.settings.load import load_settings
 from tests.simulators.discord.faults import HANG, server_error, slow
 from tests.support.alerts import a_body, an_entry
+from tests.support.postgres import create_database, drop_database
 from tests.support.running import a_town, an_app, count, details_of, post, send, texts, write
 
 pytestmark = pytest.mark.timeout(60)
@@ -69,6 +75,46 @@ async def test_the_doctor_looks_at_everything_and_tells_only_the_asker(town, con
             assert subject in asked.text
         # Nobody is there at that address.
         assert "**LOOK** `alertmanagers.main" in asked.text
+
+
+# A database that is not there yet.
+
+
+async def until(what):
+    async with asyncio.timeout(15):
+        while not what():  # noqa: ASYNC110 (a log, and a server that is made later)
+            await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def starting(path):
+    """An app that waits for its database, what tells it to stop, and what it logs."""
+    app, stop = App(load_settings(path, {}), path, {}), asyncio.Event()
+    with structlog.testing.capture_logs() as logs:
+        task = asyncio.create_task(app.run(stop))
+        try:
+            await until(lambda: "database_waits" in [entry["event"] for entry in logs])
+            yield app, stop, logs
+        finally:
+            stop.set()
+            await task
+
+
+async def test_a_process_that_starts_before_its_database_waits_for_it(town, postgres_url, tmp_path):
+    name = f"late_{uuid.uuid4().hex[:12]}"
+    async with starting(write(tmp_path, town.configuration(f"{postgres_url}/{name}"))) as (app, _, logs):
+        await create_database(postgres_url, name)
+        await until(lambda: app.web is not None and app.web._runner.addresses)
+        assert (await post(app.web.port, fires()))[0] == 200
+        assert [entry["event"] for entry in logs].count("database_waits") == 1
+    await drop_database(postgres_url, name)
+
+
+async def test_a_process_that_waits_for_its_database_ends_when_it_is_told_to(town, tmp_path):
+    nowhere = "postgresql+asyncpg://postgres@127.0.0.1:1/machine"
+    async with starting(write(tmp_path, town.configuration(nowhere))) as (app, stop, _):
+        stop.set()
+    assert app.web is None
 
 
 # From the webhook to the card and back.
