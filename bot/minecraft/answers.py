@@ -31,6 +31,7 @@ def read_java(raw: Any, latency: timedelta) -> Answer | None:
     players, version = _mapping(raw, "players"), _mapping(raw, "version")
     if not players and not version:
         return None
+    hides = raw.get("players") is None
     is_modded = bool(raw.get("forgeData") or raw.get("modinfo") or raw.get("isModded"))
     return Answer(
         online=_count(players.get("online")),
@@ -42,6 +43,7 @@ def read_java(raw: Any, latency: timedelta) -> Answer | None:
         icon=read_icon(raw.get("favicon")),
         latency=latency,
         brand="modded" if is_modded else "",
+        hides_players=hides,
     )
 
 
@@ -101,7 +103,11 @@ def _protocol(value: Any) -> int | None:
 
 
 def _text(value: Any, longest: int) -> str:
-    return strip_codes(value[: 4 * longest])[:longest].strip() if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    # JSON can hold halves of characters, which nothing that writes UTF-8 takes, such as our own metrics.
+    whole = value[: 4 * longest].encode(errors="ignore").decode()
+    return strip_codes(whole)[:longest].strip()
 
 
 def _names(sample: Any) -> Iterator[str]:

@@ -125,6 +125,8 @@ def _stop_lines(view: View, workload: Workload, *, has_console: bool) -> Iterato
         names = listed(standing.answer.names, _NAMES, standing.players) if standing.answer is not None else ""
         who = f": {names}" if names else ""
         yield f"**{counted(standing.players, 'player')} will be thrown out**{who}"
+    elif standing is not None and standing.answer is not None and standing.answer.hides_players:
+        yield "It does not say whether somebody plays who would be thrown out."
     if has_console:
         yield "First it is said in the game and the world is saved."
     else:

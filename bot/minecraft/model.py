@@ -172,6 +172,8 @@ class Answer:
     latency: timedelta = timedelta(0)
     brand: str = ""
     """What it says it runs, beside the version: a map, a game mode, that it is modded."""
+    hides_players: bool = False
+    """Whether it says nothing of how many are on and how many there is room for."""
 
     @property
     def is_partial(self) -> bool:
@@ -185,7 +187,8 @@ Outcome = Answer | Trouble
 
 def judge(answer: Answer) -> Outcome:
     """Return an answer that counts, or say why it does not: some hosts answer for servers that are off."""
-    return Trouble.PLACEHOLDER if answer.most <= 0 or not answer.protocol else answer
+    has_no_room = answer.most <= 0 and not answer.hides_players
+    return Trouble.PLACEHOLDER if has_no_room or not answer.protocol else answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +229,7 @@ class Standing:
 
     @property
     def players(self) -> int:
-        """How many are on."""
+        """How many are on, as far as it says so."""
         return self.answer.online if self.answer is not None else 0
 
 
@@ -244,7 +247,8 @@ def settle(before: Standing | None, outcome: Outcome, *, server: str, now: datet
 
 
 def _up(before: Standing | None, answer: Answer, *, server: str, now: datetime) -> Standing:
-    condition = Condition.FULL if answer.online >= answer.most else Condition.ONLINE
+    is_full = answer.online >= answer.most and not answer.hides_players
+    condition = Condition.FULL if is_full else Condition.ONLINE
     was_up = before is not None and before.is_up
     return Standing(
         server=server,
@@ -420,3 +424,9 @@ class Playing:
     """Whether the console names them: then it is all of them."""
     problem: str = ""
     """A sentence: why the console did not say."""
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether neither the console nor the server says how many are on."""
+        answer = self.view.standing.answer if self.view.standing is not None else None
+        return not self.from_console and not self.count and answer is not None and answer.hides_players

@@ -89,6 +89,24 @@ async def test_each_way_of_not_being_online_has_its_word(town):
     assert colour_of(answer.response) == WARNING.value
 
 
+async def test_a_server_that_hides_its_players_is_online_all_the_same(town, rcon):
+    status = a_status()
+    del status["players"]
+    await town.serve("survival", status)
+    await town.world.look()
+    assert "**survival**  online  ·  players hidden  ·  1.21.4" in words_of(town.board)
+    shown = await town.alice.slash(town.general, "minecraft status", server="survival")
+    assert "It does not say how many play." in words_of(shown.response)
+    shown = await town.alice.slash(town.general, "minecraft players", server="survival")
+    assert "**survival**  It does not say how many play." in words_of(shown.response)
+
+    rcon.players = ["alice"]
+    await town.serve("lobby", status, rcon)
+    await town.world.look()
+    shown = await town.alice.slash(town.general, "minecraft players", server="lobby")
+    assert "**lobby**  1 player\nalice" in words_of(shown.response)
+
+
 async def test_the_board_is_one_message_that_keeps_itself_current(town):
     server = await town.serve("survival", a_status("alice"))
     town.watch("creative", 1)

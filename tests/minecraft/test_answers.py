@@ -1,8 +1,10 @@
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from bot.minecraft.answers import read_icon, read_java
+from bot.minecraft.model import Condition, Trouble, judge, settle
 from tests.support.minecraft import a_png, a_status, an_icon
 
 NOW = timedelta(milliseconds=12)
@@ -19,6 +21,24 @@ def test_a_server_that_names_nobody_may_still_have_players():
     assert answer is not None
     assert answer.names == ()
     assert answer.is_partial
+
+
+def test_halves_of_characters_are_left_out():
+    odd = json.loads('{"version": {"name": "1.\\ud8002", "protocol": 5}, "players": {"online": 1, "max": 5}}')
+    answer = read_java(odd, NOW)
+    assert answer is not None
+    assert answer.version == "1.2"
+
+
+def test_a_server_that_hides_its_players_is_told_from_one_without_room():
+    status = a_status()
+    del status["players"]
+    hidden = read_java(status, NOW)
+    assert hidden is not None
+    assert judge(hidden) is hidden
+    standing = settle(None, hidden, server="survival", now=datetime(2026, 11, 21, tzinfo=UTC))
+    assert standing.condition is Condition.ONLINE
+    assert judge(read_java(a_status(players={}), NOW)) is Trouble.PLACEHOLDER
 
 
 def test_a_modded_server_is_known_by_what_it_adds():

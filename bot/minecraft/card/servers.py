@@ -178,7 +178,7 @@ def _board_entry(view: View) -> Iterator[str]:
 
 def _up_facts(standing: Standing, answer: Answer) -> Iterator[str]:
     yield standing.condition.value
-    yield f"{answer.online:,} of {answer.most:,}"
+    yield "players hidden" if answer.hides_players else f"{answer.online:,} of {answer.most:,}"
     if answer.version:
         yield cut(escape(answer.version), 30)
     yield _latency(answer)
@@ -235,7 +235,9 @@ def _facts(view: View) -> Iterator[str]:
 def _body(view: View) -> Iterator[str]:
     standing = view.standing
     answer = standing.answer if standing is not None else None
-    if answer is not None:
+    if answer is not None and answer.hides_players:
+        yield "It does not say how many play."
+    elif answer is not None:
         line = f"**{answer.online:,} of {answer.most:,}** players"
         names = listed(answer.names, LONGEST_NAMES, answer.online)
         yield f"{line}: {names}" if names else line
@@ -264,7 +266,10 @@ def _players(playing: Playing, budget: int) -> Iterator[str]:
     if standing is None or not standing.is_up:
         yield f"{name}  {_down_words(playing.view)}"
         return
-    yield f"{name}  {counted(playing.count, 'player')}"
+    if playing.is_hidden:
+        yield f"{name}  It does not say how many play."
+    else:
+        yield f"{name}  {counted(playing.count, 'player')}"
     if named := listed(playing.names, budget - 200, playing.count):
         yield named
     if playing.problem:
