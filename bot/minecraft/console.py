@@ -19,9 +19,11 @@ STOP: Final = "stop"
 MOST_NAMES: Final = 1000
 _LONGEST: Final = 200
 _NAME: Final = re.compile(r"[.*]?[A-Za-z0-9_]{1,16}")
+_APART: Final = re.compile(r",|\sand\s")
+"""Servers from before 1.13 put `and` before the last name of a whitelist."""
 _TAG: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>")
 _ONLINE: Final = re.compile(
-    r"There are (?P<online>\d{1,9})(?: of a max(?:imum)?(?: of)? | out of maximum |/)\d{1,9} players online"
+    r"There are (?P<seen>\d{1,9})(?:/(?P<all>\d{1,9}))?(?: of a max(?:imum)?(?: of)? | out of maximum |/)\d{1,9} players online"
     r"[.:]?(?P<names>.*)",
     re.DOTALL | re.IGNORECASE,
 )
@@ -78,7 +80,8 @@ def read_online(text: str) -> Online | None:
     found = _ONLINE.search(strip_codes(text))
     if found is None:
         return None
-    return Online(int(found["online"]), tuple(_names(found["names"])))
+    # EssentialsX tells those apart who are hidden from others.
+    return Online(int(found["all"] or found["seen"]), tuple(_names(found["names"])))
 
 
 def read_whitelist(text: str) -> tuple[str, ...] | None:
@@ -89,7 +92,7 @@ def read_whitelist(text: str) -> tuple[str, ...] | None:
 
 def read_change(text: str) -> Change:
     """Say what an answer to a change of the whitelist means."""
-    said = strip_codes(text).lower()
+    said = strip_codes(text).strip().lower()
     if "already whitelisted" in said or "is not whitelisted" in said or "already on the whitelist" in said:
         return Change.ALREADY
     if said.startswith(("added ", "removed ")) or "added to the whitelist" in said:
@@ -106,7 +109,7 @@ def _names(text: str) -> Iterator[str]:
     """Return the names in a list, whatever ranks and groups stand before them."""
     found = 0
     for line in text.splitlines():
-        for part in line.rpartition(":")[2].split(","):
+        for part in _APART.split(line.rpartition(":")[2]):
             words = _TAG.sub(" ", part).split()
             if words and _NAME.fullmatch(words[-1]) and found < MOST_NAMES:
                 found += 1

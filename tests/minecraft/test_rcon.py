@@ -132,6 +132,8 @@ async def test_consoles_follow_the_configuration(server):
          2, ("alice", "bob")),
         ("There are 1 of a max of 20 players online: [Admin] alice (afk)", 1, ("alice",)),
         ("There are 1 of a max of 20 players online: @everyone", 1, ()),
+        ("There are 1/2 out of maximum 20 players online.\ndefault: alice, [HIDDEN]bob", 2, ("alice", "bob")),
+        ("There are 2 of a max of 20 players online: .alice, and", 2, (".alice", "and")),
     ],
 )  # fmt: skip
 def test_who_is_on_is_read_from_what_servers_say(text, count, names):
@@ -152,6 +154,8 @@ def test_what_is_not_known_is_not_guessed():
         ("There are 2 whitelisted player(s): alice, bob", ("alice", "bob")),
         ("There are 2 whitelisted players: alice, bob", ("alice", "bob")),
         ("There are 1 (out of 9 seen) whitelisted players:\nalice", ("alice",)),
+        ("There are 2 (out of 9 seen) whitelisted players:alice and bob", ("alice", "bob")),
+        ("There are 3 (out of 9 seen) whitelisted players:\na, b and .c", ("a", "b", ".c")),
     ],
 )
 def test_the_whitelist_is_read_from_what_servers_say(text, names):
@@ -163,6 +167,7 @@ def test_the_whitelist_is_read_from_what_servers_say(text, names):
     [
         ("Added Steve to the whitelist", Change.DONE),
         ("Removed Steve from the whitelist", Change.DONE),
+        ("\n§aAdded Steve to the whitelist\n", Change.DONE),
         ("Player is already whitelisted", Change.ALREADY),
         ("Player is not whitelisted", Change.ALREADY),
         ("That player does not exist", Change.REFUSED),
