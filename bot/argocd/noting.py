@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 
 from bot.argocd import store
-from bot.argocd.changes import Initiator, initiator_of
 from bot.argocd.cluster import ArgoCluster
 from bot.argocd.deployments import (
     FROM_THE_BEGINNING,
@@ -19,6 +18,7 @@ from bot.argocd.deployments import (
     missed,
 )
 from bot.argocd.detail import HistoryEntry
+from bot.argocd.initiators import Initiator, initiator_of
 from bot.argocd.model import Application, SyncPhase, SyncSummary
 from bot.argocd.plans import noted_move
 from bot.argocd.stories import Seen, finished_sync, name_of_initiator, sync_name

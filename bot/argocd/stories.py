@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from bot.argocd.changes import Initiator, initiator_of
+from bot.argocd.initiators import Initiator, initiator_of
 from bot.argocd.model import (
     Application,
     Condition,
