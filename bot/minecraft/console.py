@@ -23,8 +23,8 @@ _APART: Final = re.compile(r",|\sand\s")
 """Servers from before 1.13 put `and` before the last name of a whitelist."""
 _TAG: Final = re.compile(r"\[[^\]]*\]|\([^)]*\)|<[^>]*>")
 _ONLINE: Final = re.compile(
-    r"There are (?P<seen>\d{1,9})(?:/(?P<all>\d{1,9}))?(?: of a max(?:imum)?(?: of)? | out of maximum |/)\d{1,9} players online"
-    r"[.:]?(?P<names>.*)",
+    r"There are (?P<seen>\d{1,9})(?:/(?P<all>\d{1,9}))?"
+    r"(?: of a max(?:imum)?(?: of)? | out of maximum |/)\d{1,9} players online[.:]?(?P<names>.*)",
     re.DOTALL | re.IGNORECASE,
 )
 _LISTED: Final = re.compile(
