@@ -73,6 +73,36 @@ def test_a_board_of_any_size_fits(count):
     assert "@everyone" not in text_of(rendered)
 
 
+@pytest.mark.parametrize("count", [1, 9])
+def test_many_pods_fit_and_those_left_out_are_counted(count):
+    pods = tuple(f"survival-{'x' * 60}-{n}: CrashLoopBackOff, restarted 30 times" for n in range(100))
+    views = [
+        a_view(f"server-{n}", Trouble.REFUSED, is_coming=True, can_start=True, pods=pods)
+        for n in range(count)
+    ]
+    for rendered in (render_board(views, now=NOW), render_server(views[0])):
+        assert layout.problems(rendered.view) == []
+        assert "and 97 more pods" in text_of(rendered)
+    up = a_view(pods=pods)
+    assert layout.problems(render_server(up).view) == []
+    assert "and 97 more pods" in text_of(render_server(up))
+
+
+@pytest.mark.parametrize("count", [11, 40, 300])
+def test_of_many_servers_those_where_most_play_are_named_first(count):
+    names = tuple(f"player_{n:09}" for n in range(200))
+    playing = [
+        Playing(view=a_view(f"server-{n:03}"), names=names[:n], count=n, from_console=False)
+        for n in range(count)
+    ]
+    rendered = render_players(playing)
+    assert layout.problems(rendered) == []
+    lines = text_of(rendered).splitlines()
+    assert lines[1].startswith(f"**server-{count - 1:03}**  {count - 1} players · player\\_000000000, player")
+    assert lines[-1] == "-# As the servers themselves tell everybody."
+    assert ("more" in lines[-2]) == (count > 20)
+
+
 def test_where_not_all_fit_those_in_trouble_come_first():
     views = [a_view(f"fine-{n:03}") for n in range(200)] + [a_view("broken", Trouble.GARBAGE)]
     text = text_of(render_board(views, now=NOW))
@@ -205,7 +235,10 @@ def test_whoever_was_down_for_a_moment_was_not_up_all_the_time():
 
 
 def test_a_choice_of_many_servers_fits():
-    assert layout.problems(render_choice([f"server-{n}" for n in range(100)])) == []
+    choice = render_choice([f"server-{n}" for n in range(100)])
+    assert layout.problems(choice) == []
+    assert "These are 25 of 100" in text_of(choice)
+    assert layout.problems(render_choice([])) == []
 
 
 def test_a_whitelist_of_any_length_fits():

@@ -6,7 +6,7 @@ from typing import Final
 import discord
 
 from bot.chat import layout
-from bot.chat.action import button, select
+from bot.chat.action import MOST_OPTIONS, button, select
 from bot.chat.rendered import Rendered, TextFile
 from bot.chat.text import code, escape, timestamp
 from bot.core.durations import spoken_duration
@@ -63,8 +63,15 @@ def render_past(past: Past, *, picture: bytes | None = None) -> Rendered:
 
 def render_choice(names: Sequence[str]) -> discord.ui.LayoutView:
     """Render the question whose past somebody wants to see."""
+    if not names:
+        return layout.view(layout.text("No servers are watched."))
     options = [discord.SelectOption(label=name, value=name) for name in names]
-    return layout.view(layout.row(select(HISTORY, EVERY_SERVER, options, "Whose past?")))
+    choice = layout.row(select(HISTORY, EVERY_SERVER, options, "Whose past?"))
+    if len(names) <= MOST_OPTIONS:
+        return layout.view(choice)
+    return layout.view(
+        layout.text(f"These are {MOST_OPTIONS} of {len(names)}: `/minecraft history` knows all."), choice
+    )
 
 
 def alt_text(past: Past) -> str:

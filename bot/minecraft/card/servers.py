@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 import discord
@@ -28,6 +29,10 @@ _ICON: Final = "icon.png"
 _MOST_APART: Final = 10
 _MOST_START_BUTTONS: Final = 2
 _NAMES_ON_BOARD: Final = 90
+_BESIDE_NAMES: Final = 200
+"""What else is said of who is on a server."""
+_MOST_PODS: Final = 3
+_LONGEST_POD: Final = 80
 _TEXT: Final = 3600
 _MOTD_LINES: Final = 3
 
@@ -92,11 +97,27 @@ def render_servers(views: Sequence[View], *, now: datetime) -> discord.ui.Layout
 
 def render_players(playing: Sequence[Playing]) -> discord.ui.LayoutView:
     """Render who is on: all of them where the console says so, else those whom the server names."""
-    budget = _TEXT // max(len(playing), 1)
-    parts = [cut("\n".join(_players(each, min(budget, LONGEST_NAMES))), budget) for each in playing]
-    text = "\n".join(parts) or "No servers are watched."
     head = layout.text("### Players")
-    return layout.view(layout.container(head, layout.gap(), layout.text(text), colour=layout.GOOD))
+    lines = list(_few(playing) if len(playing) <= _MOST_APART else _many(playing))
+    text = layout.text(*lines) if lines else layout.text("No servers are watched.")
+    return layout.view(layout.container(head, layout.gap(), text, colour=layout.GOOD))
+
+
+def _few(playing: Sequence[Playing]) -> Iterator[str]:
+    budget = _TEXT // max(len(playing), 1)
+    for each in playing:
+        yield cut("\n".join(_players(each, min(budget, LONGEST_NAMES))), budget)
+
+
+def _many(playing: Sequence[Playing]) -> Iterator[str]:
+    """Say a line each, where most play first, with a few names; where not all have room, how many are left."""
+    ordered = sorted(playing, key=lambda each: -each.count)
+    lines = [" · ".join(islice(_players(each, _NAMES_ON_BOARD + _BESIDE_NAMES), 2)) for each in ordered]
+    kept = layout.fitting(lines, _TEXT)
+    yield from kept
+    if len(kept) < len(lines):
+        yield layout.subtext(f"and {len(lines) - len(kept)} more")
+    yield layout.subtext("As the servers themselves tell everybody.")
 
 
 def _state(view: View) -> str:
@@ -205,10 +226,17 @@ def _why(view: View) -> str:
     if view.hint:
         return view.hint
     if view.is_coming:
-        return escape(", ".join(view.pods)) or "Its pod is not ready yet."
+        return ", ".join(_pods(view)) or "Its pod is not ready yet."
     if view.is_being_started:
         return "It does not answer yet."
     return escape(standing.trouble.sentence) if standing.trouble else ""
+
+
+def _pods(view: View) -> Iterator[str]:
+    """Say how its pods are, as far as they have room beside other servers."""
+    yield from (cut(escape(pod), _LONGEST_POD) for pod in view.pods[:_MOST_PODS])
+    if (more := len(view.pods) - _MOST_PODS) > 0:
+        yield f"and {more} more pods"
 
 
 def _latency(answer: Answer) -> str:
@@ -244,7 +272,7 @@ def _body(view: View) -> Iterator[str]:
     elif why := _why(view):
         yield why
     if answer is not None or not view.is_coming:
-        yield from (layout.subtext(escape(pod)) for pod in view.pods)
+        yield from (layout.subtext(pod) for pod in _pods(view))
     if view.server.shown_address:
         yield f"Join at {code(view.server.shown_address)}"
 
@@ -270,7 +298,7 @@ def _players(playing: Playing, budget: int) -> Iterator[str]:
         yield f"{name}  It does not say how many play."
     else:
         yield f"{name}  {counted(playing.count, 'player')}"
-    if named := listed(playing.names, budget - 200, playing.count):
+    if named := listed(playing.names, budget - _BESIDE_NAMES, playing.count):
         yield named
     if playing.problem:
         yield layout.subtext(playing.problem)
