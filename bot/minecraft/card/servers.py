@@ -110,7 +110,7 @@ def _few(playing: Sequence[Playing]) -> Iterator[str]:
 
 
 def _many(playing: Sequence[Playing]) -> Iterator[str]:
-    """Say a line each, where most play first, with a few names; where not all have room, how many are left."""
+    """Say a line each, where most play first, with a few names; and how many have no room."""
     ordered = sorted(playing, key=lambda each: -each.count)
     lines = [" · ".join(islice(_players(each, _NAMES_ON_BOARD + _BESIDE_NAMES), 2)) for each in ordered]
     kept = layout.fitting(lines, _TEXT)
