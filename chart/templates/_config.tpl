@@ -18,7 +18,7 @@
 {{- $_ := set $config "database" $database -}}
 {{- end -}}
 {{- /* Helm reads an `on` without quotation marks as true. */ -}}
-{{- range $grant := dig "access" "grants" list (default dict $config) -}}
+{{- range $grant := default list (default dict $config.access).grants -}}
 {{- if hasKey $grant "true" -}}
 {{- $_ := set $grant "on" (get $grant "true") -}}
 {{- $_ := unset $grant "true" -}}
@@ -37,7 +37,7 @@
     "minecraft" (list "discover" "namespaces")
     ) -}}
 {{- range $key := $keys -}}
-{{- $_ := set $parts (printf "%s.%s" $section $key) (dig $section $key nil $config) -}}
+{{- $_ := set $parts (printf "%s.%s" $section $key) (get (default dict (get $config $section)) $key) -}}
 {{- end -}}
 {{- end -}}
 {{- $_ := set $parts "database" (get $config "database") -}}
@@ -53,6 +53,11 @@
 {{- /* Whether there are servers to watch at all; which ones may change at any time. */ -}}
 {{- $_ := set $parts "minecraft" (kindIs "map" (get $config "minecraft")) -}}
 {{- toJson $parts -}}
+{{- end -}}
+
+{{- /* Whether the cluster is asked at all: `true` or nothing. A section that is left empty is none. */ -}}
+{{- define "the-machine.asksCluster" -}}
+{{- if kindIs "map" (get .Values.config "kubernetes") }}true{{ end -}}
 {{- end -}}
 
 {{- define "the-machine.secretFile" -}}

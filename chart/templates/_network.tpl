@@ -8,7 +8,7 @@
 {{- $ports = append $ports (include "the-machine.portOf" . | int) -}}
 {{- end -}}
 {{- end -}}
-{{- with dig "kubernetes" "argocd" "server" nil .Values.config -}}
+{{- with (default dict (default dict .Values.config.kubernetes).argocd).server -}}
 {{- $ports = append $ports (int $known.argocd) -}}
 {{- $ports = append $ports (include "the-machine.portOf" .url | int) -}}
 {{- end -}}

@@ -53,6 +53,29 @@ def test_what_a_person_says_is_left_alone():
     )
 
 
+EVERYTHING_THAT_ASKS = {
+    "networkPolicy": {"enabled": True},
+    "prometheusRule": {"enabled": True},
+    "dashboards": {"enabled": True},
+}
+
+
+@pytest.mark.parametrize("section", ["access", "kubernetes", "minecraft"])
+def test_a_section_that_is_left_empty_is_none(section):
+    emptied = {"config": {section: None}}
+    without, empty = rendered(EVERYTHING_THAT_ASKS), rendered(EVERYTHING_THAT_ASKS, emptied)
+    assert [each for each in empty.documents if each["kind"] != "ConfigMap"] == [
+        each for each in without.documents if each["kind"] != "ConfigMap"
+    ]
+    assert notes(merged(MINIMAL, emptied)) == notes(MINIMAL)
+
+
+def test_without_argo_cd_nothing_of_it_is_rendered():
+    found = rendered(EVERYTHING_THAT_ASKS, {"config": {"kubernetes": {"argocd": None}}})
+    assert found.kinds & {"Role", "ClusterRole"} == set()
+    assert "ClusterRole" not in notes(merged(MINIMAL, {"config": {"kubernetes": {"argocd": None}}}))
+
+
 def test_ids_keep_every_digit():
     assert config()["discord"]["guild"] == GUILD
 
