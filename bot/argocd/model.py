@@ -171,11 +171,6 @@ class Condition(NamedTuple):
     message: str
     since: datetime | None
 
-    @property
-    def is_error(self) -> bool:
-        """Tell errors from warnings."""
-        return self.type.endswith("Error")
-
 
 class Deployed(NamedTuple):
     """The last entry of the history: what runs now."""
@@ -216,6 +211,8 @@ class SyncSummary:
     dry_run: bool = False
     selective: bool = False
     """Only some resources were asked for."""
+    applied_in_part: bool = False
+    """It did not succeed, and applied something all the same."""
 
     @property
     def is_over(self) -> bool:

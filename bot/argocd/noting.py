@@ -25,10 +25,11 @@ from bot.argocd.stories import Seen, finished_sync, name_of_initiator, sync_name
 from bot.core.actor import THE_MACHINE
 from bot.core.errors import BrokenError, NotFoundError
 from bot.database.engine import Transaction
+from bot.journal.changes import STATE
 from bot.journal.model import Entry, Outcome
 from bot.journal.service import Journal
 from bot.operations import store as operations
-from bot.operations.model import OperationId
+from bot.operations.model import OperationId, State
 
 log = structlog.get_logger(__name__)
 
@@ -139,6 +140,11 @@ class SyncNotes:
             change=succeeded,
         )
         await self._journal.append(tx, entry, at=sync.finished_at)
+        if sync.applied_in_part:
+            # What failed is no change in the journal's eyes; what it applied all the same is one.
+            detail = {**entry.detail, STATE: State.FAILED.value}
+            part = replace(entry, outcome=Outcome.DONE, reason="applied in part", detail=detail, change=True)
+            await self._journal.append(tx, part, at=sync.finished_at)
 
 
 def _is_noted(sync: SyncSummary, look: Look, mark: Mark) -> bool:

@@ -66,6 +66,9 @@ _HEALTH: Final[Mapping[str, HealthStatus]] = {status.value: status for status in
 _PHASES: Final[Mapping[str, SyncPhase]] = {phase.value: phase for phase in SyncPhase}
 _RESULTS: Final[Mapping[str, ResultStatus]] = {status.value: status for status in ResultStatus}
 
+_VAIN: Final = frozenset({SyncPhase.FAILED, SyncPhase.ERROR})
+_APPLIED: Final = (ResultStatus.SYNCED.value, ResultStatus.PRUNED.value)
+
 _destination = lru_cache(maxsize=512)(Destination)
 _key = lru_cache(maxsize=512)(ObjectKey)
 _auto_sync = lru_cache(maxsize=16)(AutoSync)
@@ -347,10 +350,12 @@ def _summary(value: object, known: tuple[str, ...]) -> SyncSummary | None:
         return None
     operation = mapping(state.get("operation"))
     sync = mapping(operation.get("sync"))
+    result = mapping(state.get("syncResult"))
     info = _info(operation)
     by, automated = _initiator(operation)
+    phase = _PHASES.get(text(state.get("phase")), SyncPhase.UNKNOWN)
     return SyncSummary(
-        phase=_PHASES.get(text(state.get("phase")), SyncPhase.UNKNOWN),
+        phase=phase,
         message=_shared_message(text(state.get("message"))),
         started_at=moment(state.get("startedAt")),
         finished_at=moment(state.get("finishedAt")),
@@ -359,10 +364,15 @@ def _summary(value: object, known: tuple[str, ...]) -> SyncSummary | None:
         automated=automated,
         operation=_find(info, OPERATION_ID),
         promotion=_find(info, _PROMOTION),
-        revisions=_same(_revisions(mapping(state.get("syncResult"))) or _revisions(sync), known),
+        revisions=_same(_revisions(result) or _revisions(sync), known),
         dry_run=flag(sync.get("dryRun")),
         selective=bool(objects(sync.get("resources"))),
+        applied_in_part=phase in _VAIN and any(map(_is_applied, objects(result.get("resources")))),
     )
+
+
+def _is_applied(result: Mapping[str, Any]) -> bool:
+    return result.get("status") in _APPLIED
 
 
 def _shared_message(message: str) -> str:

@@ -18,7 +18,9 @@ from bot.core.matchers import Matcher, MatchOp, parse_matchers
 from bot.database.engine import Database
 from bot.demo.cluster import faults
 from bot.demo.cluster.repositories import Piece
+from bot.journal.changes import changes_of
 from bot.journal.model import Outcome
+from bot.journal.words import change_words
 from tests.support.argo_desk import CONFIG, GITOPS, REPO, WEB, Desk
 from tests.support.clock import NOON
 
@@ -376,6 +378,21 @@ async def test_a_failed_sync_is_told_and_is_no_change(stage, room):
     assert story.wrong == {News.SYNC_FAILED}
     assert story.happenings[0].words
     assert await room.card() is not None
+
+
+async def test_a_sync_that_failed_half_way_is_a_change(stage, room):
+    await stage.deployed()
+    await room.began()
+    stage.commit(NEWER, CONFIG, Piece(kind="Job", name="check", hook="PostSync", degrades=True))
+    stage.sync_by("carol")
+    await room.look(9)
+    said = await room.notes()
+    assert said == [("carol", each.value, "argocd/shop") for each in (Outcome.FAILED, Outcome.DONE)]
+    async with room.desk.leading.reading() as tx:
+        found = await room.desk.journal.list_changes(tx, apps=["argocd/shop"], since=LONG_AGO)
+        newest, *_ = changes_of(found)
+    assert change_words(newest).startswith("**carol** tried to sync **shop** `")
+    assert change_words(newest).endswith(": it failed")
 
 
 async def ended_with(stage, room, message):
