@@ -90,7 +90,7 @@ class Asking:
         """Propose the sync of an Application."""
         fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
         key = fresh.detail.key
-        needed = await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(key))
+        needed = await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(fresh.detail))
         knowledge = await self._permits.know()
         detail, is_current = await self._compare(fresh, knowledge)
         application = detail.application
@@ -148,7 +148,7 @@ class Asking:
         """Propose the sync of an Application and of all below it."""
         fresh = await self._door.read(name, by=by, action=SYNC_ACTION)
         key = fresh.detail.key
-        await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(key))
+        await self._guarded(fresh.detail, by, SYNC_ACTION, instead=sync_by_hand(fresh.detail))
         knowledge = await self._permits.know()
         # Only what is deleted is said before; what else is new follows by itself.
         detail = (await self._compare(fresh, knowledge))[0] if prune else fresh.detail

@@ -1,5 +1,6 @@
 """What is refused whoever asks: writing while that is off, and acting on the bot's own Application."""
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -110,12 +111,17 @@ def is_pod_of(kind: str, workload: str, pod: str) -> bool:
     return pattern is not None and pod.startswith(workload) and bool(pattern.fullmatch(pod[len(workload) :]))
 
 
-def sync_by_hand(key: ObjectKey) -> str:
-    """Return what syncs an Application without us."""
-    patch = '{"operation":{"sync":{"syncStrategy":{"hook":{}}}}}'
-    return code(
-        f"kubectl -n {key.namespace} patch application {key.name} --type merge -p '{patch}'", budget=400
-    )
+def sync_by_hand(detail: ApplicationDetail) -> str:
+    """Return what syncs an Application without us: as we would, with the options of its specification."""
+    options = {"syncOptions": list(detail.sync_options)} if detail.sync_options else {}
+    operation = {
+        "initiatedBy": {"username": "kubectl"},
+        "sync": {**options, "syncStrategy": {"hook": {}}},
+    }
+    written = {"operation": operation, "status": {"operationState": None}}
+    patch = json.dumps(written, separators=(",", ":"))
+    command = f"kubectl -n {detail.key.namespace} patch application {detail.key.name} --type merge"
+    return code(f"{command} -p '{patch}'", budget=600)
 
 
 def rollback_by_hand(application: Application) -> str:

@@ -1,5 +1,7 @@
 """What somebody is told before they confirm: what pruning deletes, where it goes, what stays protected."""
 
+import json
+
 import pytest
 
 from bot.core.errors import NotAllowedError, RefusedError
@@ -125,6 +127,19 @@ async def test_the_bots_own_application_is_protected_before_the_watch_has_begun(
         with pytest.raises(NotAllowedError, match="deploys this bot"):
             await blind.argocd.propose_sync("bot", by=ADA, channel_id=CHANNEL)
         assert (await blind.argocd.status("bot", by=ADA)).is_itself
+
+
+async def test_what_is_to_be_typed_instead_syncs_as_argo_cd_would(stage, desk):
+    stage.put("bot", sync_options=["ServerSideApply=true"])
+    desk.settings = desk.settings.model_copy(update={"itself": "bot"})
+    with pytest.raises(NotAllowedError) as refused:
+        await desk.propose("bot")
+    patch = json.loads(str(refused.value).partition(" -p '")[2].partition("'`")[0])
+    stage.patch(patch, "bot")
+    assert stage.app("bot")["operation"] == {
+        "initiatedBy": {"username": "kubectl"},
+        "sync": {"syncOptions": ["ServerSideApply=true"], "syncStrategy": {"hook": {}}},
+    }
 
 
 async def above_the_bot(stage, desk):
