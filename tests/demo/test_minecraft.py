@@ -9,8 +9,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-def games(browser, running):
-    opened = open_page(browser, running.games_url)
+def games(browser, shared):
+    opened = open_page(browser, shared.games_url)
     yield opened
     opened.close()
 
