@@ -158,14 +158,15 @@ def refresh_patch(*, hard: bool = False) -> Json:
 
 
 def confirm_pruning_patch(detail: ApplicationDetail, *, now: datetime) -> Json:
-    """Return what confirms the deletions that a sync waits for.
+    """Return what confirms the deletions that a sync waits for, if it still is that sync.
 
     It counts only when it is not older than the sync, whose controller may have another clock.
     """
     started = detail.run.started_at if detail.run else None
     confirmed = max(now, started) if started else now
     written = confirmed.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return _annotated(CONFIRMATION_ANNOTATION, written)
+    annotated = _annotated(CONFIRMATION_ANNOTATION, written)["metadata"]
+    return {"metadata": {**_if_unchanged(detail)["metadata"], **annotated}}
 
 
 def refresh_set_patch() -> Json:

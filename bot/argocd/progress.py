@@ -155,6 +155,8 @@ class SyncView:
     revisions: tuple[str, ...] = ()
     began: bool = False
     """Whether it was ever seen to run."""
+    selective: bool = False
+    """Whether only some resources were chosen."""
     terminate_again: bool = False
     """It was terminating and runs again: a pass that was under way wrote over that."""
     memory: Mapping[str, Any] = field(default_factory=dict)
@@ -243,6 +245,7 @@ def _measure(detail: ApplicationDetail, run: SyncRun, before: Mapping[str, Any])
         finished_at=run.finished_at,
         revisions=run.revisions,
         began=True,
+        selective=bool(run.request.selected),
         memory={**before, "began": True, "attempt": attempt, "fraction": fraction},
     )
 

@@ -233,12 +233,16 @@ def _outcome(  # noqa: PLR0911 - one return for each stage reads best
         case Stage.SUCCEEDED if dry_run:
             return f"The dry run went through{_revisions(view)}: nothing was changed."
         case Stage.SUCCEEDED:
-            return f"Everything is applied{_revisions(view)}, and {_health(application)}.{_kept(view)}"
+            return (
+                f"{_what(view)} is applied{_revisions(view)}, and {_health(view, application)}.{_kept(view)}"
+            )
         case Stage.DEGRADED:
-            return f"Everything was applied{_revisions(view)}, but it is **Degraded**.{_kept(view)}"
+            return (
+                f"{_what(view)} was applied{_revisions(view)}, but {_health(view, application)}.{_kept(view)}"
+            )
         case Stage.NOT_HEALTHY_IN_TIME:
             return (
-                f"Everything was applied{_revisions(view)}, but it is still "
+                f"{_what(view)} was applied{_revisions(view)}, but it is still "
                 f"**{application.health.value}**. Nobody looks any longer.{_kept(view)}"
             )
         case Stage.FAILED | Stage.ERROR:
@@ -267,8 +271,13 @@ def _vanished(view: SyncView, ended_by: str) -> str:
     return f"It was discarded by {ended_by} before it began."
 
 
-def _health(application: Application) -> str:
-    return f"it is **{application.health.value}**"
+def _what(view: SyncView) -> str:
+    return "What was chosen" if view.selective else "Everything"
+
+
+def _health(view: SyncView, application: Application) -> str:
+    which = "the Application" if view.selective else "it"
+    return f"{which} is **{application.health.value}**"
 
 
 def _revisions(view: SyncView) -> str:

@@ -104,6 +104,8 @@ async def test_only_chosen_resources_are_synced(stage, desk):
     assert any("Only **ConfigMap/config**" in line for line in operation.plan.body)
     ended = await desk.until_over(await desk.confirm(operation))
     assert ended.state is State.SUCCEEDED
+    assert ended.outcome.startswith("What was chosen is applied at `")
+    assert ended.outcome.endswith(", and the Application is **Healthy**.")
     states = {each["name"]: each["status"] for each in stage.app()["status"]["resources"]}
     assert states == {"config": "Synced", "web": "OutOfSync"}
 

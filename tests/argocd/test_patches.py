@@ -202,6 +202,8 @@ def test_a_confirmation_is_not_older_than_the_sync(seconds: float, written: str)
     raw = a_raw_application(status={"operationState": a_raw_run()})
     patch = confirm_pruning_patch(read_detail(raw), now=NOON + timedelta(seconds=seconds))
     assert fits(raw, patch)["metadata"]["annotations"] == {"argocd.argoproj.io/deletion-approved": written}
+    # Another sync may have taken the place of the one whose deletions somebody saw.
+    assert patch["metadata"]["resourceVersion"] == raw["metadata"]["resourceVersion"]
 
 
 def test_an_application_set_is_refreshed_by_an_annotation_of_its_own():
