@@ -36,6 +36,7 @@ from bot.chat.replies import (
 from bot.core.durations import spoken_duration
 from cogs.incidents import parse_incident
 
+_OF_INCIDENT: Final = "i/"
 _LONGEST_LENGTH: Final = 60
 _MOST_LISTED: Final = 5
 _LENGTHS: Final = "30m, 2h, 1d, until 08:00, until tomorrow 8:00"
@@ -66,6 +67,11 @@ class SilencesCog(commands.Cog):
         await replace(interaction, _answer(outcome, token=key))
 
     async def _press_edit(self, interaction: Interaction, key: str) -> None:
+        if key.startswith(_OF_INCIDENT):
+            found = await self._silences.find(key, by=actor_from(interaction))
+            if not are_one(found):
+                await _list(interaction, found)
+                return
         draft, written = await self._silences.reopen(key, by=actor_from(interaction))
         dialog = SilenceDialog(self._silences, draft, written=written, title="Change a silence", has_end=True)
         await interaction.response.send_modal(dialog)

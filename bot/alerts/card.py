@@ -94,6 +94,7 @@ def render_incident(incident: Incident, *, look: Look) -> Rendered:
             *((layout.divider(), layout.text(*changes)) if changes else ()),
             *(_part([*people, linked]) if people or linked else ()),
             layout.row(*_buttons(incident)),
+            *_silence_row(incident),
             colour=_colour(incident),
         )
     )
@@ -397,17 +398,23 @@ def _buttons(incident: Incident) -> Iterator[ActionButton]:
     yield button("details", key, "Details")
     if not incident.is_open:
         yield button(TIMELINE_PAGE, key, "Timeline")
-    if incident.is_open and incident.source != OURSELVES:
-        yield from _silence_buttons(incident)
+    if incident.is_open and incident.source != OURSELVES and not (_silences(incident) and incident.is_muted):
+        yield button("silence", key, "Silence…")
 
 
-def _silence_buttons(incident: Incident) -> Iterator[ActionButton]:
-    is_silenced = incident.muting is not None and incident.muting.silences
-    if not is_silenced or not incident.is_muted:
-        yield button("silence", str(incident.number), "Silence…")
-    if is_silenced:
-        yield button("silence-extend", f"i/{incident.number}", "Extend")
-        yield button("unsilence", f"i/{incident.number}", "End silence")
+def _silence_row(incident: Incident) -> Iterator[layout.Item]:
+    """Return what can be done to the silences of an open incident."""
+    if _silences(incident):
+        key = f"i/{incident.number}"
+        yield layout.row(
+            button("silence-extend", key, "Extend"),
+            button("silence-edit", key, "Change silence"),
+            button("unsilence", key, "End silence"),
+        )
+
+
+def _silences(incident: Incident) -> tuple[str, ...]:
+    return incident.muting.silences if incident.muting is not None else ()
 
 
 def _is_cut(incident: Incident) -> bool:

@@ -124,11 +124,14 @@ def test_an_acknowledged_card_says_who_when_and_why_and_can_be_given_back():
     assert list(buttons(made).values()) == ["Unacknowledge", "Details", "Silence…"]
 
 
+OF_SILENCE = ["Extend", "Change silence", "End silence"]
+
+
 @pytest.mark.parametrize(
     ("muting", "word", "offered"),
     [
-        (Muting(silences=("s1",), alerts=1, firing=1), "SILENCED", ["Extend", "End silence"]),
-        (Muting(silences=("s1",), alerts=1, firing=2), "CRITICAL", ["Silence…", "Extend", "End silence"]),
+        (Muting(silences=("s1",), alerts=1, firing=1), "SILENCED", OF_SILENCE),
+        (Muting(silences=("s1",), alerts=1, firing=2), "CRITICAL", ["Silence…", *OF_SILENCE]),
         (Muting(inhibitors=("f1",), alerts=1, firing=1), "MUTED", ["Silence…"]),
     ],
 )

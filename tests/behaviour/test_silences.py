@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
+from bot.access.model import Policy
 from bot.alerts.model.notification import OURSELVES
 from bot.alerts.peers.client import AlertmanagerCluster
 from bot.alerts.peers.settings import AlertmanagerSettings
@@ -96,7 +97,10 @@ async def test_a_silence_hides_it_there_and_its_card_says_until_when(town, told)
     assert shown.startswith("### SILENCED · DiskFull")
     assert f"Silenced by <@{town.alice.id}> until <t:" in shown
     assert colour_of(card(town)) == 0x6E7681
-    assert list(buttons_of(card(town))) == ["Acknowledge", "Details", "Extend", "End silence"]
+    assert list(buttons_of(card(town))) == [
+        *("Acknowledge", "Details"),
+        *("Extend", "Change silence", "End silence"),
+    ]
     link = f"https://discord.com/channels/{town.guild.id}/{town.alerts.id}/{card(town).id}"
     [silence] = await town.world.clusters["main"].list_silences()
     assert silence.comment.endswith(link)
@@ -210,6 +214,44 @@ async def test_a_silence_is_extended_and_ended_from_the_card(town, told):
     await town.world.settle()
     assert await hidden(told) == []
     assert words_of(card(town)).startswith("### WARNING · DiskFull")
+
+
+async def test_a_silence_is_changed_from_the_card(town, told):
+    await silenced(town)
+    [before] = await town.world.clusters["main"].list_silences()
+    dialog = await town.alice.click(card(town), label="Change silence")
+    assert left(dialog)["matchers"] == 'alertname="DiskFull"\nnamespace="shop"'
+    assert (left(dialog)["usual"], left(dialog)["comment"]) == (["as it is"], before.comment)
+    shown = await town.alice.submit_modal(dialog, {**left(dialog), "matchers": "alertname=DiskFull\npod=a"})
+    await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    assert [each["labels"]["pod"] for each in await hidden(told)] == ["a"]
+    assert words_of(card(town)).startswith("### WARNING · DiskFull")
+    assert ", 1 of 2 alerts" in words_of(card(town))
+
+
+async def test_of_several_silences_of_a_card_one_is_chosen_to_be_changed(town, told):
+    await silenced(town)
+    for pod in "ab":
+        dialog = await town.alice.slash(town.alerts, "alerts silence", incident="1")
+        shown = await town.alice.submit_modal(dialog, {**left(dialog), "matchers": f"pod={pod}"})
+        await town.alice.click(shown.response, label="Silence")
+    await town.world.settle()
+    answer = await town.alice.click(card(town), label="Change silence")
+    assert answer.ephemeral
+    assert list(buttons_of(answer.response)) == ["Extend", "Change", "End now"]
+
+
+async def test_what_may_not_be_silenced_is_given_back_to_be_narrowed(town, told):
+    await told.post(a_posted_alert("DiskFull", namespace="blog"))
+    [operators, *_] = town.world.rooms.access.policy.grants
+    town.world.rooms.access.use(Policy((replace(operators, on=("namespace:shop",)),)))
+    dialog = await town.alice.click(card(town), label="Silence…")
+    typed = {**left(dialog), "matchers": "alertname=DiskFull", "comment": "a long story"}
+    answer = await town.alice.submit_modal(dialog, typed)
+    assert "alerts:silence" in words_of(answer.response)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert left(again) == typed
 
 
 async def test_commands_do_the_same(town, told):

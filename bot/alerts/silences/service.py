@@ -53,6 +53,7 @@ from bot.core.errors import (
     InvalidError,
     MachineError,
     NotFoundError,
+    RefusedError,
     UnavailableError,
 )
 from bot.core.matchers import Matcher
@@ -244,7 +245,7 @@ class Silences:
         try:
             draft = self.read(base, matchers=written.matchers, length=written.length, comment=written.comment)
             return await self.preview(draft, by=by)
-        except (InvalidError, UnavailableError, BrokenError) as error:
+        except (RefusedError, UnavailableError, BrokenError) as error:
             log.info("silence_not_previewed", error=type(error).__name__, why=str(error))
             return Misunderstood(await self._keep_written(base, written, by), str(error))
 
