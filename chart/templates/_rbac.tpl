@@ -2,7 +2,8 @@
 {{- define "the-machine.role" -}}
 {{- $kind := ternary "Role" "ClusterRole" (ne .namespace "") -}}
 {{- $name := .name -}}
-{{- if not .namespace -}}
+{{- /* Elsewhere there may be the role of another bot, whose release has the same name in another namespace. */ -}}
+{{- if ne .namespace .root.Release.Namespace -}}
 {{- $name = printf "%s-%s" .root.Release.Namespace .name -}}
 {{- end }}
 ---

@@ -164,6 +164,18 @@ async def test_a_verb_that_is_missing_is_noticed_here(stage, database, tmp_path)
     assert 403 in {each.status for each in ours(stage.server)}
 
 
+@pytest.mark.parametrize("namespaces", PLACES.values(), ids=PLACES.keys())
+def test_bots_of_one_name_in_two_namespaces_have_roles_of_their_own(namespaces):
+    kubernetes = {"argocd": {"namespaces": namespaces, "write": True}}
+    values = merged(MINIMAL, {"config": {"kubernetes": kubernetes, "minecraft": {"discover": True}}})
+
+    def names(namespace):
+        made = render(values, namespace=namespace).documents
+        return {(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in made}
+
+    assert names("the-machine") & names("the-machine-dev") == set()
+
+
 def test_nothing_but_the_one_config_map_and_no_secret_can_be_read():
     for given in (rules(write=True), rules(namespaces=[], write=True)):
         everywhere = {"namespace": "argocd", "group": ""}
