@@ -85,7 +85,7 @@ class Digests:
         return page.all
 
     async def list_worst(self, storm_id: int, *, by: Actor) -> tuple[Incident, ...]:
-        """Return the incidents of a storm that nobody acknowledged, the worst and newest first."""
+        """Return the incidents of a storm that somebody is still to be found for, the worst first."""
         async with self._database.reading() as tx:
             storm = await self._get(tx, storm_id)
             self._access.check(by, "alerts:list", self._targets(storm))

@@ -255,15 +255,17 @@ async def sum_up(tx: Transaction, storm_id: int) -> Totals:
 
 
 async def list_worst(tx: Transaction, storm_id: int, *, limit: int) -> list[IncidentNumber]:
-    """Return the open incidents of a storm that nobody acknowledged: the worst first, then the newest."""
+    """Return the incidents of a storm that somebody is still to be found for, the worst and newest first.
+
+    Neither one that somebody acknowledged nor one that is quiet is among them.
+    """
     rows = await tx.execute(
-        select(incident.c.number)
+        select(incident.c.number, incident.c.muting)
         .join(line, line.c.incident == incident.c.number)
-        .where(line.c.storm == storm_id, incident.c.closed_at.is_(None), incident.c.acknowledged_by.is_(None))
+        .where(line.c.storm == storm_id, _is_unclaimed)
         .order_by(incident.c.severity.desc(), incident.c.number.desc())
-        .limit(limit)
     )
-    return [IncidentNumber(row.number) for row in rows]
+    return [IncidentNumber(row.number) for row in rows if not _is_muted(row.muting)][:limit]
 
 
 async def list_severities(

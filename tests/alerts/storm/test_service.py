@@ -220,6 +220,16 @@ async def test_whoever_was_to_be_called_for_what_is_quiet_meanwhile_is_not(rooms
     assert (await called(rooms), await owed(rooms)) == (["1/1"], {"role:oncall": 0})
 
 
+async def test_what_is_quiet_or_taken_is_not_among_the_worst_that_nobody_has(rooms):
+    await rooms.receive(*[a_group(n) for n in range(20)])
+    await feel(rooms)
+    ada = a_person(roles=[OPERATORS])
+    await mute(rooms, *range(1, 18))
+    await rooms.alerts.acknowledge([IncidentNumber(18)], by=ada)
+    worst = await rooms.digests.list_worst(1, by=ada)
+    assert [each.number for each in worst] == [20, 19]
+
+
 async def test_one_that_joins_while_it_is_quiet_calls_when_it_is_heard_again(rooms):
     await rooms.receive(*[a_group(n) for n in range(20)])
     await feel(rooms)
