@@ -448,8 +448,12 @@ class Silences:
                 ):
                     return known.id
         if replaces is not None:
-            # One that has begun is changed in place only if its beginning stays what it is there.
-            new = replace(new, starts_at=(await cluster.get_silence(replaces)).starts_at)
+            try:
+                # One that has begun is changed in place only if its beginning stays what it is there.
+                new = replace(new, starts_at=(await cluster.get_silence(replaces)).starts_at)
+            except NotFoundError:
+                # Alertmanager lost it, and whoever changes it wants it to be there.
+                replaces = None
         return await cluster.create_silence(new, replaces=replaces)
 
     async def _kept(self, key: str) -> tuple[KeptSilence, ...]:

@@ -456,6 +456,23 @@ async def test_what_was_expired_elsewhere_can_be_ended_and_extended_all_the_same
     assert (await world.rooms.incident(1)).muting.silences == (made.created["main"],)
 
 
+async def test_what_alertmanager_lost_is_made_anew_by_whoever_extends_it(database, tmp_path):
+    port, urls = free_port(), {}
+    alerts = [a_posted_alert("DiskFull", namespace="shop", pod=pod) for pod in "ab"]
+    async with a_running_peer(tmp_path / "before", port=port) as peer:
+        await peer.post(*alerts)
+        urls["main"] = peer.url
+        async with opened(database, urls, peer) as world:
+            lost = await silenced(world)
+            await peer.stop()
+            async with a_running_peer(tmp_path / "after", port=port) as empty:
+                await empty.post(*alerts)
+                made = await world.silences.extend("i/1", "1h", by=BEN)
+                assert len(await quiet(empty)) == 2
+            assert made.created["main"] != lost
+            assert (await world.rooms.incident(1)).muting.silences == (made.created["main"],)
+
+
 async def test_two_who_end_a_silence_at_once_are_both_told_and_it_is_written_down_once(world, peer):
     await silenced(world)
     first, second = await asyncio.gather(*(world.silences.end("i/1", by=by) for by in (ADA, BEN)))
