@@ -40,6 +40,10 @@ class Platform:
         folder.mkdir(parents=True)
         for number, manifest in enumerate(manifests):
             (folder / f"{number}.yaml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+        return self.record(message=message)
+
+    def record(self, *, message):
+        """Commit what is in the folder; returns the commit."""
         self._git("add", "--all", self.name)
         self._git("commit", "--quiet", "--message", message)
         return self._git("rev-parse", "HEAD").strip()
@@ -300,6 +304,38 @@ async def test_a_rollback_goes_back_to_what_ran_before(platform, town, bot):
     preview = await ask(town, "rollback", app=platform.name, id=str(first))
     await card_says(town, await confirm(town, preview), "Rolled", "back")
     assert await platform.content() == "1"
+
+
+async def test_a_rollback_works_though_the_newest_commit_is_broken(platform, town, bot):
+    platform.commit(platform.config("first"), message="First")
+    await platform.create(platform.application())
+    await platform.is_compared("OutOfSync")
+    await card_says(town, await confirm(town, await ask(town, "sync", "First", app=platform.name)), "Synced")
+    platform.commit(platform.config("second"), platform.config("2", "extra"), message="Second")
+    await card_says(town, await confirm(town, await ask(town, "sync", "Second", app=platform.name)), "Synced")
+    broken = platform.repo / platform.name / "0.yaml"
+    broken.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, [\n", encoding="utf-8")
+    platform.record(message="Break the file")
+    await ask(town, "sync", "or go back with `/argocd rollback`", app=platform.name)
+    preview = await ask(
+        town, "rollback", "Prune is on", "ComparisonError", app=platform.name, id="0", prune=True
+    )
+    await card_says(town, await confirm(town, preview), "Rolled", "back")
+    assert await platform.content() == "first"
+    assert await platform.content("extra") is None
+
+
+async def test_every_try_goes_to_what_was_confirmed(platform, town, bot):
+    shown = platform.commit(platform.broken(), message="Break it")
+    backoff = {"duration": "5s", "factor": 1, "maxDuration": "5s"}
+    retry = {"limit": 2, "refresh": True, "backoff": backoff}
+    await platform.create(platform.application(syncPolicy={"retry": retry}))
+    await platform.is_compared("OutOfSync")
+    operation = await confirm(town, await ask(town, "sync", "web", app=platform.name))
+    await platform.until(lambda app: app["status"].get("operationState", {}).get("retryCount", 0) > 0)
+    platform.commit(platform.config("2"), message="Mend it")
+    await card_says(town, operation, "FAILED", "retried 2 times")
+    assert (await platform.read())["status"]["operationState"]["syncResult"]["revision"] == shown
 
 
 async def test_a_refused_resource_is_said_in_the_words_of_the_cluster(platform, town, bot):
