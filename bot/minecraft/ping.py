@@ -13,18 +13,20 @@ import json
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bot.minecraft.answers import read_java
 from bot.minecraft.model import Address, Answer, Edition, Outcome, Server, Trouble, judge
 
 if TYPE_CHECKING:
     from bot.minecraft.mcstatus import Mcstatus
+
+T = TypeVar("T")
 
 MOST_BYTES: Final = 131_068 + 8
 """The longest text of Minecraft's protocol, with what stands before it; icons are in it."""
@@ -36,6 +38,8 @@ _STATUS: Final = 1
 _STATUS_FOLLOWS: Final = b"\x00"
 _LONGEST_NUMBER: Final = 5
 _LOOKUPS_AT_ONCE: Final = 8
+_FIRST_TRY_SECONDS: Final = 1.5
+"""For each address but the last: one that is silent must leave time for the others."""
 _UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
 _NONSENSE: Final = (
     ValueError,
@@ -167,14 +171,14 @@ class Pinger:
     async def _ask(self, server: Server, attempt: _Attempt) -> Answer:
         named, *addresses = await self._names.find(server.address, server.edition)
         if server.edition is Edition.BEDROCK:
-            return await (await self._library.get()).ask_bedrock(addresses[0])
+            return await _first_of(addresses, (await self._library.get()).ask_bedrock)
         try:
             return await _ask_java(named, addresses, attempt)
         except _NoAnswerError as none:
             if none.trouble not in {Trouble.CLOSED, Trouble.GARBAGE}:
                 raise
             try:
-                return await (await self._library.get()).ask_legacy(addresses[0])
+                return await _first_of(addresses, (await self._library.get()).ask_legacy)
             except (OSError, *_NONSENSE):
                 raise none from None
 
@@ -192,7 +196,9 @@ def _trouble(error: OSError, attempt: _Attempt) -> Trouble:
 
 
 async def _ask_java(named: Address, addresses: list[Address], attempt: _Attempt) -> Answer:
-    reader, writer = await _connect(addresses)
+    reader, writer = await _first_of(
+        addresses, lambda address: asyncio.open_connection(address.host, address.port)
+    )
     attempt.connected = True
     attempt.started = time.perf_counter()
     try:
@@ -210,13 +216,15 @@ async def _ask_java(named: Address, addresses: list[Address], attempt: _Attempt)
     return answer
 
 
-async def _connect(addresses: list[Address]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _first_of(addresses: list[Address], reach: Callable[[Address], Awaitable[T]]) -> T:
+    """Return what the first address brings that leads anywhere; not all of a host's need to."""
     for address in addresses[:-1]:
         try:
-            return await asyncio.open_connection(address.host, address.port)
+            async with asyncio.timeout(_FIRST_TRY_SECONDS):
+                return await reach(address)
         except OSError:
             continue
-    return await asyncio.open_connection(addresses[-1].host, addresses[-1].port)
+    return await reach(addresses[-1])
 
 
 async def _read_status(reader: asyncio.StreamReader, attempt: _Attempt) -> str:

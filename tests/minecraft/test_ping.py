@@ -264,6 +264,17 @@ async def test_an_srv_record_leads_to_host_and_port_and_is_remembered(resolver):
     pinger.close()
 
 
+@pytest.mark.parametrize("edition", Edition)
+async def test_whoever_has_several_addresses_is_asked_at_one_that_answers(pinger, monkeypatch, edition):
+    # What a name leads to is up to the system, and there is no name that leads to two places everywhere.
+    found = [(0, 0, 0, "", (host, 0)) for host in ("::1", "127.0.0.1")]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_kwargs: found)
+    opened = bedrock_server() if edition is Edition.BEDROCK else java_server()
+    async with opened as server:
+        answer = await ping(pinger, server.port, edition=edition, host="two.example.test")
+    assert isinstance(answer, Answer)
+
+
 async def test_without_an_srv_record_the_usual_port_is_asked(resolver):
     found = await Names().find(Address("localhost"), Edition.JAVA)
     assert {address.port for address in found} == {25565}
