@@ -90,6 +90,7 @@ class Pod:
     is_ready: bool
     words: str
     """Plain: how it is."""
+    is_ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,8 @@ def read_pod(raw: Mapping[str, Any]) -> Pod | None:
     restarts = sum(int(each.get("restartCount") or 0) for each in containers)
     is_ready = conditions.get("Ready") == "True"
     words = "ready" if is_ready else next(iter(reasons), phase.lower())
-    if "deletionTimestamp" in about:
+    is_ending = "deletionTimestamp" in about
+    if is_ending:
         words = "ending"
     if restarts:
         words += f", restarted {restarts} times" if restarts > 1 else ", restarted once"
@@ -186,6 +188,7 @@ def read_pod(raw: Mapping[str, Any]) -> Pod | None:
         status.get("podIP", ""),
         is_ready,
         words,
+        is_ending,
     )
 
 
@@ -299,7 +302,9 @@ def _behind(service: Service, workloads: Sequence[Workload], pods: Sequence[Pod]
     # One address for several servers does not say which of them answers: each is asked at its pod.
     for workload in chosen:
         own = _pods_of(service, workload, pods)
-        address = next((pod.address for pod in own if pod.address), "")
+        # While one takes the place of another, the new one is the server.
+        best = min(own, key=lambda pod: (not pod.address, pod.is_ending, not pod.is_ready), default=None)
+        address = best.address if best is not None else ""
         server = replace(
             _server_of(service),
             name=_plain_name(workload.name),

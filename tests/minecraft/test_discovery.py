@@ -159,6 +159,22 @@ def test_several_servers_behind_one_address_are_asked_at_their_pods():
     assert servers["off"].workload.is_stopped
 
 
+def test_while_a_pod_is_replaced_the_new_one_is_asked():
+    labels = {"app.kubernetes.io/component": "minecraft"}
+    workloads = [a_workload(name, app=name, labels=labels) for name in ("survival", "creative")]
+    pods = [
+        a_pod("survival-a", labels=labels, address="10.0.0.1", deletionTimestamp="2026-11-21T12:00:00Z"),
+        a_pod("survival-b", labels=labels, address="10.0.0.2", ready=False),
+        a_pod("survival-c", labels=labels, ready=False),
+    ]
+    [survival] = [
+        each
+        for each in found([a_service(selector=labels)], workloads, pods)
+        if each.server.name == "survival"
+    ]
+    assert survival.server.address.host == "10.0.0.2"
+
+
 def test_pods_that_ended_are_of_no_interest():
     assert read_pod(a_pod("x", phase="Succeeded")) is None
 
