@@ -7,7 +7,6 @@ from typing import Final
 from bot.alerts.intake import Intake
 from bot.alerts.model.alert import Alert, AlertStatus
 from bot.alerts.model.notification import OURSELVES, Notification, labels_key
-from bot.core.durations import spoken_duration
 from bot.database.engine import Transaction
 from bot.minecraft.model import Alarm, Server, Standing
 
@@ -45,7 +44,7 @@ def notification_of(
     starts_at = standing.down_since or standing.since
     annotations = {
         "summary": f"{standing.server} is {standing.condition.value}",
-        "description": _description(standing, server, now),
+        "description": _description(standing, server),
     }
     alert = Alert(
         fingerprint=labels_key(group)[:16],
@@ -70,9 +69,9 @@ def notification_of(
     )
 
 
-def _description(standing: Standing, server: Server | None, now: datetime) -> str:
+def _description(standing: Standing, server: Server | None) -> str:
+    """Say why, and where; not for how long, for that stands on the card and goes on."""
     if standing.is_up or standing.trouble is None:
         return ""
-    lasted = spoken_duration(now - (standing.down_since or standing.since))
-    where = f" ({server.address})" if server is not None else ""
-    return f"{standing.trouble.sentence} Down for {lasted}{where}."
+    where = f" It is asked at {server.address}." if server is not None else ""
+    return f"{standing.trouble.sentence}{where}"

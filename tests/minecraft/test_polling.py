@@ -8,7 +8,7 @@ import pytest
 from bot.alerts.model.incident import State
 from bot.minecraft import store
 from bot.minecraft.history import Sample
-from bot.minecraft.model import Address, Condition, Server, Stop
+from bot.minecraft.model import Address, Condition, Server, Stop, Trouble
 from bot.minecraft.settings import MinecraftSettings
 from bot.minecraft.thinning import Thinning
 from bot.telemetry.metrics import REGISTRY
@@ -67,10 +67,8 @@ async def test_a_server_that_is_down_for_long_opens_an_incident_and_closes_it(wa
     assert incident.title == "MinecraftServerDown"
     assert incident.common_labels["server"] == "survival"
     assert incident.common_labels["severity"] == "warning"
-    assert (
-        "Nothing listens" in incident.firing[0].annotations["description"]
-        or "nothing listens" in (incident.firing[0].annotations["description"])
-    )
+    where = f"It is asked at 127.0.0.1:{server.port}."
+    assert incident.firing[0].annotations["description"] == f"{Trouble.REFUSED.sentence} {where}"
     await watch.pass_by(timedelta(minutes=10))
     assert len(await watch.incidents()) == 1
 
