@@ -22,7 +22,7 @@ from bot.minecraft.settings import MinecraftSettings
 from bot.operations.model import State
 from tests.chart.values import MINIMAL, merged
 from tests.support.argo_desk import ADA, BOB, CHANNEL, CONFIG, WEB, Desk, Stage
-from tests.support.chart_rights import rules_of, single
+from tests.support.chart_rights import EVERYTHING_ON, rules_of, single
 from tests.support.clock import ManualClock
 from tests.support.crds import crd_schemas
 from tests.support.helm import NAMESPACE, render
@@ -188,6 +188,14 @@ def test_nothing_but_the_one_config_map_and_no_secret_can_be_read():
         ]
         assert may == []
         assert not any("*" in part for rule in given for part in (rule.verbs, rule.groups, rule.resources))
+
+
+def test_with_everything_on_nothing_can_be_deleted_and_only_events_created():
+    rendered = render(EVERYTHING_ON)
+    given = rules_of(rendered.documents, namespace=NAMESPACE, account=rendered.pod["serviceAccountName"])
+    assert {verb for rule in given for verb in rule.verbs} <= {"get", "list", "watch", "patch", "create"}
+    assert {name for rule in given if "create" in rule.verbs for name in rule.resources} == {"events"}
+    assert {name for rule in given for name in rule.resources} & {"secrets", "pods/exec"} == set()
 
 
 def test_what_is_read_everywhere_needs_a_cluster_role_and_nothing_else_does():
