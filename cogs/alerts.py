@@ -173,7 +173,7 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
 
     @unsilence.autocomplete("incident")
     async def _complete_unsilence(self, interaction: Interaction, typed: str) -> list[Choice]:
-        return await offered("alerts unsilence", self._offer(interaction, typed, "alerts:unsilence"))
+        return await offered("alerts unsilence", self._offer_silenced(interaction, typed))
 
     async def _offer(self, interaction: Interaction, typed: str, action: str) -> list[Choice]:
         return offer_one(typed, self._alerts.known(by=actor_from(interaction), action=action))
@@ -185,6 +185,10 @@ class AlertsCog(commands.GroupCog, group_name="alerts", group_description="Incid
     async def _offer_acknowledged(self, interaction: Interaction, typed: str) -> list[Choice]:
         known = self._alerts.known(by=actor_from(interaction), action="alerts:unack")
         return offer_one(typed, [each for each in known if each.acknowledged])
+
+    async def _offer_silenced(self, interaction: Interaction, typed: str) -> list[Choice]:
+        known = self._alerts.known(by=actor_from(interaction), action="alerts:unsilence")
+        return offer_one(typed, [each for each in known if each.silenced])
 
     async def _press_ack(self, interaction: Interaction, key: str) -> None:
         # The key of a ping says more than the incident: 417/critical/2.

@@ -57,6 +57,8 @@ class Known:
     """Its names in the access policy."""
     whereabouts: Whereabouts = NOWHERE
     """Where its alerts fire."""
+    silenced: bool = False
+    """Whether a silence keeps an alert of it quiet."""
 
 
 class Index:
@@ -84,6 +86,7 @@ class Index:
             incident.acknowledgement is not None,
             targets_of(incident),
             whereabouts(incident, self._targets),
+            silenced=bool(incident.muting is not None and incident.muting.silences),
         )
 
     def places(self) -> list[str]:

@@ -267,6 +267,17 @@ async def test_commands_do_the_same(town, told):
     assert await hidden(told) == []
 
 
+async def test_of_incidents_only_those_that_are_silenced_are_offered_to_be_heard_again(town, told):
+    await told.post(a_posted_alert("NodeDown", node="n1"))
+    await town.world.receive(await delivered(told, group={"alertname": "NodeDown"}))
+    await silenced(town)
+    choices = await town.alice.autocomplete(town.alerts, "alerts unsilence", "incident", "")
+    assert [choice["value"] for choice in choices] == ["1"]
+    answer = await town.alice.slash(town.alerts, "alerts unsilence", incident="2")
+    assert answer.response.content == "No silence keeps #2 quiet now."
+    assert len(town.refusals()) == 1
+
+
 async def test_an_end_that_is_near_is_told_with_a_way_to_extend(town, told):
     world = town.world
     await silenced(town)

@@ -460,6 +460,7 @@ class Silences:
         """Return the silences that a key names, as long as they last."""
         kind, _, name = key.partition("/")
         now = self._clock.now()
+        ids: tuple[str, ...] = (name,)
         async with self._database.reading() as tx:
             if kind == "i" and name.isascii() and name.isdigit():
                 incident = await get_incident(tx, IncidentNumber(int(name)))
@@ -475,6 +476,8 @@ class Silences:
             for each in found
             if each.silence.state is not SilenceState.EXPIRED and each.silence.ends_at > now
         }
+        if not lasting and not ids:
+            raise NotFoundError(f"No silence keeps #{name} quiet now.")
         if not lasting:
             raise NotFoundError("This silence is over, or Alertmanager does not list it any more.")
         return tuple(lasting.values())

@@ -354,7 +354,7 @@ async def test_ending_brings_the_alerts_back(world, peer):
     world.rooms.clock.advance(timedelta(seconds=1))
     await world.look()
     assert world.told == []
-    with pytest.raises(NotFoundError, match="is over"):
+    with pytest.raises(NotFoundError, match="No silence keeps #1 quiet"):
         await world.silences.end("i/1", by=BEN)
 
 
