@@ -20,6 +20,7 @@ from bot.minecraft.alerting import Alarms
 from bot.minecraft.figures import forget_figures, show_figures
 from bot.minecraft.history import Sample
 from bot.minecraft.model import (
+    STARTING_LASTS,
     Alarm,
     Outcome,
     Server,
@@ -70,7 +71,8 @@ class Polling:
         self._shown: dict[str, Server] = {}
         self._saved: dict[str, Standing] = {}
         self._kept: dict[str, Sample] = {}
-        self._being_started: set[str] = set()
+        self._being_started: dict[str, datetime] = {}
+        """When it was last said of a server that somebody starts it."""
         self._on_change: Callable[[], None] = _nobody
 
     def on_change(self, callback: Callable[[], None]) -> None:
@@ -112,13 +114,17 @@ class Polling:
 
     def note_start(self, server: str, *, goes_on: bool) -> None:
         """Remember whether somebody is starting a server, as long as this process lives."""
-        if goes_on != (server in self._being_started):
-            self._being_started ^= {server}
+        was = self.is_being_started(server)
+        self._being_started.pop(server, None)
+        if goes_on:
+            self._being_started[server] = self._clock.now()
+        if goes_on != was:
             self._on_change()
 
     def is_being_started(self, server: str) -> bool:
-        """Tell whether somebody is starting a server."""
-        return server in self._being_started
+        """Tell whether somebody is starting a server; not for ever of one that nobody can follow."""
+        said_at = self._being_started.get(server)
+        return said_at is not None and self._clock.now() - said_at < STARTING_LASTS
 
     def _noted(self, server: str, stop: Stop | None) -> None:
         if (standing := self._standings.get(server)) is not None:

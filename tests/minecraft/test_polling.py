@@ -124,14 +124,18 @@ async def test_a_server_that_is_started_after_days_has_as_much_time_to_answer_as
     assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
 
 
-async def test_nobody_is_called_for_a_server_that_somebody_waits_for(watch: Watch):
+@pytest.mark.parametrize("is_followed", [True, False])
+async def test_nobody_is_called_for_a_server_that_somebody_waits_for(watch: Watch, is_followed):
     watch.stop_of("survival")
     await watch.step()
     watch.polling.note_start("survival", goes_on=True)
     await watch.pass_by(timedelta(minutes=14))
     assert await watch.incidents() == []
-    watch.polling.note_start("survival", goes_on=False)
-    await watch.step()
+    if is_followed:
+        watch.polling.note_start("survival", goes_on=False)
+        await watch.step()
+    else:
+        await watch.pass_by(timedelta(minutes=1))
     assert [incident.state for incident in await watch.incidents()] == [State.FIRING]
 
 
