@@ -176,10 +176,12 @@ class Playground:
     def _found(self) -> Mapping[str, Found]:
         """Return the servers of the cluster by their names; put together once for each difference."""
         settings = self._settings()
-        # What runs them is known a moment later than they are, and says how many there are.
-        if self._cluster is None or not settings.discover or not self._cluster.has_looked:
+        if self._cluster is None or not settings.discover:
             return {}
         if self._known is None or self._known[0] is not settings:
+            if not self._cluster.has_looked:
+                # What runs them is known a moment later than they are, and says how many there are.
+                return {}
             found = self._cluster.find([server.name for server in settings.servers])
             self._known = (settings, {each.server.name: each for each in found})
         return self._known[1]
