@@ -1,6 +1,6 @@
 """Turns what people ask into operations that they confirm: everything is checked before anything is shown."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -156,6 +156,8 @@ class Asking:
         await self._keep_itself(detail, asked, by, SYNC_ACTION)
         self._permits.check(detail, asked, knowledge)
         branches = Family(dict(self._argo.applications.items())).grow(application.key)
+        if prune:
+            branches = tuple(_without(branches, _pruned_applications(detail, or_any=False)))
         itself = self._guard.find_itself()
         left_out = tuple(each.key for each in branches if each.key == itself)
         await self._may_sync_all(branches, application, by, left_out)
@@ -303,6 +305,17 @@ def _pruned_applications(detail: ApplicationDetail, *, or_any: bool) -> set[Obje
         for each in detail.resources
         if (or_any or each.requires_pruning) and (each.key.group, each.key.kind) == APPLICATION
     }
+
+
+def _without(branches: Iterable[Branch], pruned: Collection[ObjectKey]) -> Iterator[Branch]:
+    """Go through a tree but for what is pruned out of it, and what is below that."""
+    depth: int | None = None
+    for branch in branches:
+        if depth is not None and branch.depth > depth:
+            continue
+        depth = branch.depth if branch.key in pruned else None
+        if depth is None:
+            yield branch
 
 
 def _shown(detail: ApplicationDetail) -> tuple[str, ...]:

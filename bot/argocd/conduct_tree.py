@@ -42,6 +42,8 @@ _CREATED_WITHIN: Final = timedelta(minutes=5)
 _MOST_SHOWN: Final = 5
 _WORDS: Final = 240
 _NOT_BEGUN: Final = "not begun"
+_GONE: Final = "it does not exist any more"
+_PRUNED: Final = "pruned, as its parent does not have it any more"
 _BUSY: Final = frozenset({Refusal.RUNNING_ALREADY, Refusal.ASKED_FOR_ALREADY})
 
 
@@ -198,7 +200,9 @@ class TreeConductor:
         try:
             fresh = await self._argo.read(key)
         except NotFoundError:
-            return Part(step=Step.FAILED, since=now, words="it does not exist any more")
+            return _gone(asked, key, Part(step=Step.FAILED, since=now))
+        if _is_pruned(asked, fresh.detail.application):
+            return _gone(asked, key, Part(step=Step.DONE, since=now))
         if holds(fresh.detail, operation.id):
             return Part(step=Step.SYNCING, since=now)
         refusal = self._refusal(operation, fresh.detail)
@@ -224,7 +228,9 @@ class TreeConductor:
         try:
             fresh = await self._argo.read(key)
         except NotFoundError:
-            return replace(part, step=Step.FAILED, words="it does not exist any more")
+            return _gone(asked, key, part)
+        if _is_pruned(asked, fresh.detail.application):
+            return _gone(asked, key, part)
         if holds(fresh.detail, operation.id):
             return await self._look_at_sync(operation, family, fresh, part)
         match part.step:
@@ -301,6 +307,17 @@ class TreeConductor:
             fraction=1.0 if step is Step.DONE else view.fraction,
             words=words,
         )
+
+
+def _is_pruned(asked: AskedTree, application: Application) -> bool:
+    return asked.prune and application.deleting and application.key != asked.root
+
+
+def _gone(asked: AskedTree, key: ObjectKey, part: Part) -> Part:
+    """Return a part that is gone, or on its way: where its parent is pruned, that was asked for."""
+    if asked.prune and key != asked.root:
+        return replace(part, step=Step.DONE, words=_PRUNED)
+    return replace(part, step=Step.FAILED, words=_GONE)
 
 
 def _is_in_sync(application: Application) -> bool:
@@ -430,4 +447,6 @@ def _outcome(parts: Mapping[ObjectKey, Part], steps: TreeSteps, ended_by: str) -
         return f"It was terminated by {ended_by}: {counted}"
     if steps.failed:
         return f"{counted} {' '.join(_failures(parts, steps))}"
-    return f"All {steps.total} Applications are synced and healthy."
+    pruned = sum(parts[key].words == _PRUNED for key in steps.done if key in parts)
+    more = f" {pruned} {'was' if pruned == 1 else 'were'} pruned." if pruned else ""
+    return f"All {steps.total - pruned} Applications are synced and healthy.{more}"

@@ -4,7 +4,9 @@ import pytest
 
 from bot.access.model import Grant, Policy
 from bot.core.errors import ConflictError, NotAllowedError
+from bot.demo.cluster import faults
 from bot.demo.cluster.applications import a_project, a_window, an_application
+from bot.demo.cluster.failures import ApiError
 from bot.demo.cluster.repositories import Piece
 from bot.operations.model import State
 from tests.support.argo_desk import ADA, CHANNEL, CONFIG, OPERATORS, WEB, a_policy
@@ -156,6 +158,45 @@ async def test_a_tree_that_is_cancelled_before_it_began_is_over_at_once(stage, d
     assert ended.state is State.CANCELLED, ended
     assert ended.outcome == "It was cancelled by <@1> before any sync was begun."
     assert not begun(stage, "apps")
+
+
+async def dropped(stage, desk):
+    """A tree that is synced, out of which Git drops `old`; gives the plan of the next sync, which prunes."""
+    children = [a_child("base"), a_child("old", wave=1), a_child("top", wave=2)]
+    await planted(stage, *children)
+    await desk.until_over(await desk.confirm(await propose(desk)))
+    stage.commit(children[0], children[2], app="apps")
+    await desk.catch_up()
+    async with stage.comparing():
+        return await propose(desk, prune=True)
+
+
+async def test_what_a_tree_prunes_is_not_said_to_be_synced(stage, desk):
+    body = "\n".join((await dropped(stage, desk)).plan.body)
+    assert "**Deletes 1**: **Application/old**" in body
+    assert "then the 2 below it" in body
+    assert "wave 0: **base**\nwave 2: **top**" in body
+
+
+async def test_a_part_that_is_being_pruned_away_holds_up_no_tree(stage, desk):
+    operation = await dropped(stage, desk)
+    # Its resources may take long to go.
+    stage.controller.ignored.add(("argocd", "old"))
+    name = await desk.confirm(operation)
+    while name not in str(stage.state("apps")):
+        await desk.step()
+    stage.server.delete("Application", "argocd", "old")
+    ended = await desk.until_over(name)
+    assert ended.state is State.SUCCEEDED, ended.outcome
+    assert ended.outcome == "All 3 Applications are synced and healthy. 1 was pruned."
+
+
+async def test_a_part_that_was_pruned_before_the_watch_says_so_is_no_failure(stage, desk):
+    operation = await dropped(stage, desk)
+    gone = faults.Fault(ApiError(404, "NotFound", 'applications.argoproj.io "old" not found'))
+    stage.server.faults.add(gone, verb="get", resource="applications", name="old", times=None)
+    ended = await desk.until_over(await desk.confirm(operation))
+    assert ended.state is State.SUCCEEDED, ended.outcome
 
 
 async def test_a_part_that_a_window_blocks_is_ended_with_the_tree(stage, desk):
