@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from bot.core.errors import InvalidError
-from bot.minecraft.model import Address, Edition, Server, parse_address
+from bot.minecraft.model import NOWHERE, Address, Edition, Server, parse_address
 
 NAME: Final = "the-machine.dev/minecraft-name"
 IGNORE: Final = "the-machine.dev/minecraft-ignore"
@@ -308,8 +308,7 @@ def _behind(service: Service, workloads: Sequence[Workload], pods: Sequence[Pod]
         server = replace(
             _server_of(service),
             name=_plain_name(workload.name),
-            # A name that nothing has: nobody answers for a server that has no pod.
-            address=Address(address or f"{workload.name}.invalid", service.target_port),
+            address=Address(address or f"{workload.name}{NOWHERE}", service.target_port),
         )
         yield Found(server=server, workload=workload, pods=own, is_one_of_several=True)
 

@@ -14,6 +14,8 @@ MISSES_ALLOWED: Final = 1
 """Pings in a row that may be lost before a server that was up counts as down."""
 STARTING_LASTS: Final = timedelta(minutes=15)
 """A server that says nothing for longer than this is not starting any more: it hangs."""
+NOWHERE: Final = ".invalid"
+"""The end of a name that nothing has: nobody answers for a server that has no pod."""
 _LONGEST_SHOWN: Final = 100
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
 _PLAYER = re.compile(r"[.*]?[A-Za-z0-9_]{1,16}")

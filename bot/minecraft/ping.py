@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bot.minecraft.answers import read_java
-from bot.minecraft.model import Address, Answer, Edition, Outcome, Server, Trouble, judge
+from bot.minecraft.model import NOWHERE, Address, Answer, Edition, Outcome, Server, Trouble, judge
 
 if TYPE_CHECKING:
     from bot.minecraft.mcstatus import Mcstatus
@@ -136,6 +136,10 @@ class Names:
             return address
 
     async def _look_up(self, host: str, port: int) -> list[str]:
+        if host.endswith(NOWHERE):
+            # Nobody has such a name (RFC 6761), but some resolvers lead every name somewhere.
+            raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
         def look_up() -> list[Any]:
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 

@@ -96,10 +96,17 @@ async def test_a_port_where_nothing_listens_is_offline(pinger, edition):
 
 
 async def test_a_name_that_does_not_exist_is_said_so(pinger):
-    assert await ping(pinger, 25565, host="nowhere.invalid", within=timedelta(seconds=10)) in {
+    assert await ping(pinger, 25565, host="nowhere.example.test", within=timedelta(seconds=10)) in {
         Trouble.NO_NAME,
         Trouble.TIMEOUT,
     }
+
+
+async def test_a_server_without_a_pod_is_nowhere_whatever_the_resolver_says(pinger, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", ("127.0.0.1", 0))])
+    async with java_server() as server:
+        assert await ping(pinger, server.port, host="survival.invalid") is Trouble.NO_NAME
+    assert server.asked == 0
 
 
 @pytest.mark.parametrize(
