@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum
+from operator import attrgetter
 
 
 class AlertStatus(StrEnum):
@@ -47,6 +48,11 @@ class Alert:
         return self.status is AlertStatus.FIRING
 
     @property
+    def end(self) -> datetime:
+        """When it ended; of one that fires, when it began."""
+        return self.ends_at or self.starts_at
+
+    @property
     def blindness(self) -> Blindness | None:
         """Why it stands in for the alert of a rule; None for an alert that means itself.
 
@@ -67,23 +73,17 @@ def common(maps: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
     for other in iterator:
         if not shared:
             break
-        shared = {name: value for name, value in shared.items() if other.get(name) == value}
+        # Most alerts of a group differ in nothing that was shared so far, and there may be ten thousand.
+        if not shared.items() <= other.items():
+            shared = {name: value for name, value in shared.items() if other.get(name) == value}
     return shared
 
 
 def in_order(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
     """Sort for people: firing first, the longest firing first; then the latest resolved."""
-    return tuple(
-        sorted(
-            alerts,
-            key=lambda alert: (
-                not alert.is_firing,
-                alert.starts_at if alert.is_firing else _reversed(alert.ends_at or alert.starts_at),
-                alert.fingerprint,
-            ),
-        )
-    )
-
-
-def _reversed(moment: datetime) -> datetime:
-    return datetime.fromtimestamp(max(0, 32_503_680_000 - moment.timestamp()), tz=moment.tzinfo)
+    firing, resolved = list[Alert](), list[Alert]()
+    for alert in sorted(alerts, key=attrgetter("fingerprint")):
+        (firing if alert.is_firing else resolved).append(alert)
+    firing.sort(key=attrgetter("starts_at"))
+    resolved.sort(key=attrgetter("end"), reverse=True)
+    return (*firing, *resolved)

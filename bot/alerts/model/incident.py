@@ -145,8 +145,9 @@ class Incident:
     @cached_property
     def blindness(self) -> Blindness | None:
         """Why Grafana cannot evaluate rules, if all its alerts say so in the same way."""
-        found = {alert.blindness for alert in self.firing or self.alerts}
-        return found.pop() if len(found) == 1 else None
+        found = (alert.blindness for alert in self.firing or self.alerts)
+        first = next(found, None)
+        return first if first is not None and all(other is first for other in found) else None
 
     @cached_property
     def title(self) -> str:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _MOST_IN_A_STATEMENT = 100
 """Incidents: reading more at a time would hold up webhooks for long."""
-ALERTS_AT_A_TIME = 1_000
+ALERTS_AT_A_TIME = 250
 """Of one incident: what is made of more rows in one go would hold up the event loop."""
 
 

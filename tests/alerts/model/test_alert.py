@@ -12,3 +12,9 @@ def test_common_items_are_those_of_all():
     assert common([{"a": "1", "b": "2"}, {"a": "1", "b": "3"}, {"a": "1"}]) == {"a": "1"}
     assert common([]) == {}
     assert common([{"a": "1"}, {"b": "1"}, {"a": "1"}]) == {}
+
+
+def test_alerts_of_the_same_moment_stand_in_the_order_of_their_fingerprints():
+    firing = [an_alert(fingerprint=name) for name in "ab"]
+    resolved = [an_alert(fingerprint=name, until=at(5)) for name in "cd"]
+    assert in_order([*reversed(resolved), *reversed(firing)]) == (*firing, *resolved)
