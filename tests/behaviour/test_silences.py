@@ -363,6 +363,16 @@ async def stand_in(town, *names):
     await world.settle()
 
 
+async def test_one_of_a_storm_is_silenced_with_a_link_to_the_digest_that_names_it(town, told, storm):
+    opened = await town.alice.select(storm, values=["7"], custom_id="tm:storm-open:1/1.0")
+    dialog = await town.alice.click(opened.response, label="Silence…")
+    shown = await town.alice.submit_modal(dialog, left(dialog))
+    await town.alice.click(shown.response, label="Silence")
+    [silence] = await town.world.clusters["main"].list_silences()
+    link = f"https://discord.com/channels/{town.guild.id}/{town.alerts.id}/{storm.id}"
+    assert silence.comment == f"#7 Group05 {link}"
+
+
 async def test_what_is_broad_in_a_storm_has_to_be_confirmed(town, told, storm):
     await told.post(a_posted_alert("NodeDown", cluster="blue", node="n1"))
     dialog = await town.alice.click(storm, label=COMMON)

@@ -44,6 +44,8 @@ from bot.alerts.silences.model import (
 from bot.alerts.silences.news import News, Post
 from bot.alerts.silences.store import KeptDraft, KeptSilence
 from bot.alerts.store.reading import get_incident, get_incidents
+from bot.alerts.storm import store as storm_store
+from bot.alerts.storm.service import page_key
 from bot.cards.store import Cards, find_card
 from bot.core.actor import Actor
 from bot.core.clock import Clock
@@ -509,9 +511,18 @@ class Silences:
             channel_id = self._policy().channels.get(destination.channel)
             if incident is None or channel_id is None:
                 continue
-            if url := await self._url_of(tx, CardName(CARD, str(incident.number), channel_id)):
+            shown = CardName(CARD, str(incident.number), channel_id)
+            if url := await self._url_of(tx, shown) or await self._digest_url(tx, incident, channel_id):
                 return url
         return ""
+
+    async def _digest_url(self, tx: Transaction, incident: Incident, channel_id: int) -> str:
+        """Return the address of what stands for the card of an incident in a storm."""
+        storm = (await storm_store.list_latest(tx)).get(channel_id)
+        line = await storm_store.find_line(tx, storm.id, incident.number) if storm is not None else None
+        if storm is None or line is None or line.page is None:
+            return ""
+        return await self._url_of(tx, CardName(kinds.DIGEST, page_key(storm.id, line.page), channel_id))
 
     async def _url_of(self, tx: Transaction, name: CardName) -> str:
         card = await find_card(tx, name.kind, name.key, name.channel_id)
