@@ -32,6 +32,17 @@ async def test_acknowledging_shows_who_on_every_card_and_says_nothing_else(town,
     assert await town.world.rooms.actions() == ["alerts:opened", "alerts:ack"]
 
 
+async def test_the_card_of_very_many_alerts_lists_them_and_has_the_same_buttons(town):
+    entries = (an_entry(severity="critical", namespace="shop", pod=f"api-{number}") for number in range(501))
+    await town.world.receive(a_body(*entries))
+    card = town.critical.last_message
+    [file] = card.attachments
+    assert (await file.read()).count(b"FIRING since") == 501
+    await town.alice.click(card, label="Acknowledge")
+    await town.world.settle()
+    assert f"Acknowledged by <@{town.alice.id}>" in words_of(town.critical.last_message)
+
+
 async def test_who_is_late_is_told_privately_who_was_first(town, card):
     await town.alice.click(card, label="Acknowledge")
     answer = await town.bob.click(card, label="Acknowledge")
