@@ -82,6 +82,7 @@ class Playground:
             clock=clock,
             is_off=self._is_off,
             knows_all=self._knows_all,
+            can_be_asked=lambda name: not self._hint(self._found().get(name)),
         )
         presence = Presence(client)
         self._boards = Boards(

@@ -104,6 +104,9 @@ class Starting(_Scaling):
         if workload.wanted == 0:
             return Progress(state=State.FAILED, outcome="Its replicas were set back to 0.")
         ready = workload.ready >= workload.wanted
+        if ready and not self._polling.can_be_asked(operation.plan.request["server"]):
+            outcome = f"Its pod is ready after {spoken_duration(age)}. Whether it answers cannot be asked."
+            return Progress(state=State.SUCCEEDED, fraction=1, outcome=outcome)
         return Progress(
             state=State.PROGRESSING,
             fraction=0.66 if ready else 0.33,

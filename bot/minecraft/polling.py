@@ -53,11 +53,13 @@ class Polling:
         clock: Clock,
         is_off: Callable[[str], bool | None] = lambda _name: None,
         knows_all: Callable[[], bool] = lambda: True,
+        can_be_asked: Callable[[str], bool] = lambda _name: True,
     ) -> None:
         """Take the leading database, and what is watched at the moment of asking.
 
         `is_off` says whether a server is to be off, as whatever runs it says; `knows_all` whether all
-        servers are known: until they are, none is forgotten.
+        servers are known: until they are, none is forgotten. Of one that cannot be asked, as things are
+        configured, nobody knows that it is down.
         """
         self._database = database
         self._pinger = pinger
@@ -67,6 +69,7 @@ class Polling:
         self._clock = clock
         self._is_off = is_off
         self._knows_all = knows_all
+        self.can_be_asked = can_be_asked
         self._standings: dict[str, Standing] = {}
         self._shown: dict[str, Server] = {}
         self._saved: dict[str, Standing] = {}
@@ -160,15 +163,17 @@ class Polling:
         changed: list[tuple[Standing, Alarm | None]] = []
         samples: list[tuple[str, Sample]] = []
         for name in servers:
+            is_askable = self.can_be_asked(name)
             standing = recovered(self._standings[name], rules, now)
             standing = stopped_by_what_runs_it(standing, is_off=self._is_off(name), now=now)
-            todo = alarm(standing, rules, now, is_awaited=self.is_being_started(name))
+            todo = alarm(standing, rules if is_askable else None, now, is_awaited=self.is_being_started(name))
             if todo is not None:
                 standing = replace(standing, alarmed=todo is Alarm.OPEN)
             if todo is not None or _written(standing) != _written(self._saved.get(name)):
                 changed.append((standing, todo))
             sample = Sample.of(standing)
-            if standing.misses == 0 and sample.says_more_than(self._kept.get(name), until_next=until_next):
+            is_seen = is_askable and standing.misses == 0
+            if is_seen and sample.says_more_than(self._kept.get(name), until_next=until_next):
                 samples.append((name, sample))
         gone = self._saved.keys() - servers.keys() if self._knows_all() else set()
         if changed or samples or gone:

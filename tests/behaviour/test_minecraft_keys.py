@@ -482,6 +482,24 @@ async def test_where_pods_are_not_watched_it_is_said_what_to_configure(everywher
     assert "name its namespace in `minecraft.namespaces`" in words_of(town.board)
 
 
+async def test_a_server_that_cannot_be_asked_is_no_incident_and_is_started_by_its_pod(everywhere, stage):
+    town = everywhere
+    stage.server.put("Deployment", a_workload("creative"))
+    await until(lambda: len(town.world.playground._servers()) == 2)
+    for _ in range(30):
+        await town.world.look()
+    assert "alerts:opened" not in await town.world.rooms.actions()
+    shown = await town.alice.slash(town.general, "minecraft history", server="creative")
+    assert "Nothing is known of this time." in words_of(shown.response)
+
+    await asked(town, stage)
+    stage.happens(READY)
+    await seen(town, stage)
+    card = town.general.history()[-1]
+    assert "### Started survival" in words_of(card)
+    assert "Whether it answers cannot be asked." in words_of(card)
+
+
 async def test_a_server_that_was_found_has_the_console_that_is_configured_for_it(playing, stage):
     town = playing
     rcon = RconServer()
