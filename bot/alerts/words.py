@@ -21,6 +21,8 @@ _WORKLOADS = (
     "app_kubernetes_io_name", "application",
 )  # fmt: skip
 _MACHINES = ("node", "nodename", "host", "hostname", "server", "instance", "cluster", "job", "grafana_folder")
+_NAMES = ("alertname", "severity")
+"""Labels of a group that say what it is and how bad, not where."""
 _TELLING = (
     "alertname", "rulename", "cluster", "namespace", *_WORKLOADS, "pod", "name", "node", "nodename",
     "instance", "server", "container", "persistentvolumeclaim", "device", "mountpoint", "service", "job",
@@ -41,12 +43,22 @@ _ERROR = "Error"
 
 
 def where(incident: Incident) -> str:
-    """Return the place of an incident, `prod / checkout`; empty if its labels name none."""
+    """Return the place of an incident, `prod / checkout`; empty if its labels name none.
+
+    Where they name none that we know, it is what tells its group from others of that name.
+    """
     labels = incident.common_labels
     namespace = labels.get("namespace") or labels.get("exported_namespace", "")
     workload = _first(labels, _WORKLOADS) or _workload_of_pods(incident.firing or incident.alerts)
     parts = [part for part in (namespace, workload) if part]
-    return " / ".join(parts) or _first(labels, _MACHINES)
+    return " / ".join(parts) or _first(labels, _MACHINES) or _group(incident)
+
+
+def _group(incident: Incident) -> str:
+    labels = extras.shown(incident.group_labels)
+    values = [value for name, value in sorted(labels.items()) if value and name not in _NAMES]
+    # Of alerts with different names the labels of the group are the title.
+    return "" if ", ".join(labels.values()) == incident.title else " / ".join(values)
 
 
 def _workload_of_pods(alerts: Sequence[Alert]) -> str:

@@ -25,6 +25,26 @@ def test_the_place_is_namespace_and_workload_else_a_machine(labels, place):
     assert words.where(an_incident(an_alert(**labels))) == place
 
 
+@pytest.mark.parametrize(
+    ("group", "place"),
+    [
+        ({"alertname": "SlowAnswers", "customer": "acme", "tier": "gold"}, "acme / gold"),
+        ({"alertname": "SlowAnswers", "severity": "warning"}, ""),
+        ({"customer": "acme"}, "acme"),
+        ({}, ""),
+    ],
+)
+def test_where_no_label_names_a_place_it_is_what_tells_the_group_from_others(group, place):
+    alert = an_alert("SlowAnswers", customer="acme", tier="gold")
+    assert words.where(an_incident(alert, group_labels=group)) == place
+
+
+def test_a_group_of_many_names_says_its_labels_once():
+    alerts = [an_alert(name, customer="acme") for name in ("SlowAnswers", "NoAnswers")]
+    incident = an_incident(*alerts, group_labels={"customer": "acme"})
+    assert (incident.title, words.where(incident)) == ("acme", "")
+
+
 def test_the_pods_of_one_workload_are_in_its_place():
     pods = [an_alert(namespace="prod", pod=f"checkout-7d9f5b6c4-{end}") for end in ("x2x9k", "fghj7")]
     assert words.where(an_incident(*pods)) == "prod / checkout"
