@@ -41,21 +41,13 @@ class Notification:
 
 def delivery_key(notification: Notification) -> str:
     """Return what is equal for two deliveries that say the same (annotations aside)."""
-    facts = [
-        notification.receiver,
-        notification.group_key,
-        notification.truncated,
-        sorted(
-            (
-                alert.fingerprint,
-                alert.status.value,
-                alert.starts_at.isoformat(),
-                alert.ends_at.isoformat() if alert.ends_at else "",
-            )
-            for alert in notification.alerts
-        ),
-    ]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    alerts = sorted(
+        # As numbers: ten thousand moments are written as text in twice the time.
+        (alert.fingerprint, alert.is_firing, alert.starts_at.timestamp(), alert.end.timestamp())
+        for alert in notification.alerts
+    )
+    facts = (notification.receiver, notification.group_key, notification.truncated, alerts)
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def labels_key(labels: Mapping[str, str]) -> str:
