@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 import aiohttp
@@ -67,7 +66,7 @@ from bot.platform import Platform
 from bot.playground import Playground
 from bot.settings.tree import Settings
 from bot.telemetry import metrics
-from bot.telemetry.requests import traced_requests
+from bot.telemetry.requests import only_while, traced_requests
 from bot.timers.service import Timers
 from bot.troubles import Troubles
 from bot.waking import waking
@@ -160,7 +159,7 @@ class Leading:
             look_up=members.look_up,
         )
         self._session = aiohttp.ClientSession(
-            trace_configs=[_only_while(database.check_lease), traced_requests()]
+            trace_configs=[only_while(database.check_lease), traced_requests()]
         )
         self._kube = self._build_kube()
         self._platform = self._build_platform(operations)
@@ -421,15 +420,3 @@ class Leading:
         for severity, number in counted.items():
             metrics.ALERTS_ACTIVE.labels(severity.name.lower()).set(number)
         return FIGURES_EVERY
-
-
-def _only_while(may_act: Callable[[], None]) -> aiohttp.TraceConfig:
-    """Have each request ask whether this process still leads, at its beginning and once it is connected."""
-
-    async def ask(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
-        may_act()
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(ask)
-    trace.on_connection_create_end.append(ask)
-    return trace

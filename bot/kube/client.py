@@ -22,6 +22,7 @@ from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from bot.core.errors import BrokenError, UnavailableError
 from bot.kube.settings import ClusterSettings, Surroundings
+from bot.telemetry.requests import only_while
 from bot.version import VERSION
 
 USER_AGENT = f"the-machine/{VERSION}"
@@ -89,14 +90,19 @@ class Client:
         await self._api.close()
 
 
-async def connect(settings: ClusterSettings, surroundings: Surroundings) -> Client:
+async def connect(
+    settings: ClusterSettings, surroundings: Surroundings, may_act: Callable[[], None]
+) -> Client:
     """Return a client by the configuration, which connects when it is first used.
+
+    `may_act` is asked before each request, after its credentials and its connection were waited for.
 
     Raises:
         UnavailableError: There are no credentials, or not yet.
         BrokenError: The kubeconfig is not usable as it is.
     """
     configuration = Configuration()
+    configuration.trace_configs = [only_while(may_act)]
     if _is_in_pod(settings, surroundings):
         load = _account(configuration, surroundings)
     else:

@@ -384,7 +384,6 @@ class Cluster:
     async def _open(self, request: _Request) -> aiohttp.ClientResponse:
         """Send a request and return its answer if that is 2xx; its body is still to be read."""
         client = await self._connected()
-        self._may_act()
         headers = {"Accept": request.accept, "Content-Type": request.content_type}
         span = tracing.begin(f"{request.verb} {request.resource}", tracing.Kind.CLIENT, what=request.what)
         tracing.departing(headers, span)
@@ -423,10 +422,11 @@ class Cluster:
 
     async def _connect(self) -> "Client":
         connect = await asyncio.to_thread(_connector)
-        return await connect(self._settings, self._surroundings or Surroundings(os.environ))
+        surroundings = self._surroundings or Surroundings(os.environ)
+        return await connect(self._settings, surroundings, self._may_act)
 
 
-def _connector() -> "Callable[[ClusterSettings, Surroundings], Awaitable[Client]]":
+def _connector() -> "Callable[[ClusterSettings, Surroundings, Callable[[], None]], Awaitable[Client]]":
     from bot.kube.client import connect  # noqa: PLC0415 (20 MB that only a bot with a cluster needs)
 
     return connect

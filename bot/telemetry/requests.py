@@ -1,10 +1,23 @@
-"""What traces know of the requests of an aiohttp session: to systems of ours, which may go on with them."""
+"""What is done at each request of an aiohttp session: whether it may be sent, and what traces know of it."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import aiohttp
 
 from bot.telemetry import tracing
+
+
+def only_while(may_act: Callable[[], None]) -> aiohttp.TraceConfig:
+    """Have each request ask whether this process still leads, at its beginning and once it is connected."""
+
+    async def ask(_session: aiohttp.ClientSession, _context: SimpleNamespace, _params: object) -> None:
+        may_act()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(ask)
+    trace.on_connection_create_end.append(ask)
+    return trace
 
 
 def traced_requests() -> aiohttp.TraceConfig:

@@ -11,6 +11,7 @@ from bot.core.errors import (
     BrokenError,
     ConflictError,
     InvalidError,
+    LostLeadershipError,
     NotFoundError,
     UnavailableError,
 )
@@ -20,8 +21,10 @@ from bot.demo.cluster.schemas import Problem
 from bot.demo.cluster.server import ApiServer
 from bot.kube.model import BusyError, ForbiddenError, NotInstalledError, Right
 from bot.kube.rights import missing_rights
-from bot.kube.transport import PAGE
+from bot.kube.settings import ClusterSettings
+from bot.kube.transport import PAGE, Cluster
 from bot.telemetry.metrics import REGISTRY
+from tests.support.clock import ManualClock
 from tests.support.kube import APPLICATIONS, CONFIG_MAPS, NAMESPACES, a_client, an_application
 
 
@@ -44,6 +47,22 @@ async def test_metadata_alone_leaves_the_server(server, cluster):
 async def test_what_does_not_exist_is_named(cluster):
     with pytest.raises(NotFoundError, match=r"^Application argocd/shop does not exist\.$"):
         await cluster.get(APPLICATIONS, "argocd", "shop")
+
+
+@pytest.mark.parametrize("moments_of_leading", [0, 1])
+async def test_who_does_not_lead_any_more_asks_for_nothing(server, tmp_path, moments_of_leading):
+    """Neither at once, nor after it was frozen while a connection was made."""
+    leads = iter(range(moments_of_leading))
+
+    def may_act():
+        if next(leads, None) is None:
+            raise LostLeadershipError("another process leads now")
+
+    settings = ClusterSettings(kubeconfig=server.kubeconfig(tmp_path))
+    async with Cluster(settings, ManualClock(), may_act=may_act) as cluster:
+        with pytest.raises(LostLeadershipError):
+            await cluster.merge_patch(APPLICATIONS, "argocd", "shop", {})
+    assert server.calls() == []
 
 
 async def test_a_list_has_all_pages(server, cluster):

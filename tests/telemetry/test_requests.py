@@ -1,11 +1,11 @@
-"""What only one process of all may do."""
+"""What is asked and done at each request."""
 
 import aiohttp
 import pytest
 from aiohttp import test_utils, web
 
 from bot.core.errors import LostLeadershipError
-from bot.leading import _only_while
+from bot.telemetry.requests import only_while
 
 
 @pytest.mark.parametrize("moments_of_leading", [0, 1])
@@ -25,7 +25,7 @@ async def test_who_does_not_lead_any_more_sends_nothing(moments_of_leading):
     outside.router.add_post("/silences", hear)
     async with (
         test_utils.TestServer(outside) as server,
-        aiohttp.ClientSession(trace_configs=[_only_while(may_act)]) as session,
+        aiohttp.ClientSession(trace_configs=[only_while(may_act)]) as session,
     ):
         with pytest.raises(LostLeadershipError):
             await session.post(server.make_url("/silences"))
