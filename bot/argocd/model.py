@@ -87,6 +87,7 @@ class ResultStatus(StrEnum):
 
 
 _TERMINATED: Final = "Operation terminated"
+_ERRORS: Final = frozenset({"ComparisonError", "InvalidSpecError"})
 _BY_A_LIMIT: Final = ", triggered by "
 
 _HEALTH_ORDER: Final = {status: place for place, status in enumerate(HealthStatus)}
@@ -315,6 +316,11 @@ class Application:
     def is_syncing(self) -> bool:
         """Tell whether a sync runs or was asked for."""
         return self.waiting is not None or (self.last_sync is not None and not self.last_sync.is_over)
+
+    @property
+    def error(self) -> Condition | None:
+        """Why Argo CD cannot work out what it should be; None: it can."""
+        return next((each for each in self.conditions if each.type in _ERRORS), None)
 
     @property
     def badness(self) -> tuple[int, int]:

@@ -50,7 +50,7 @@ from bot.argocd.views import (
     Suggestion,
     Wanted,
 )
-from bot.chat.text import code
+from bot.chat.text import code, cut, escape
 from bot.core.actor import Actor
 from bot.core.clock import Clock
 from bot.core.errors import MachineError, NotFoundError, RefusedError
@@ -69,6 +69,7 @@ REFRESH: Final = "argocd:refresh"
 DIFF: Final = "argocd:diff"
 HISTORY: Final = "argocd:history"
 
+_ERROR: Final = 300
 _AT_A_TIME: Final = 250
 """Applications that are looked at before others may run."""
 
@@ -240,14 +241,18 @@ class ArgoCd:
         detail, application = fresh.detail, fresh.detail.application
         self._completion.remember(detail)
         read_at = self._clock.now()
-        differences, why = await self._differences(application)
+        why_unknown = _why_unknown(application)
+        differences, why = ((), "") if why_unknown else await self._differences(application)
         found = Differences(
             application=application,
             differences=differences,
-            named=tuple(each for each in detail.resources if each.sync is SyncStatus.OUT_OF_SYNC),
+            named=()
+            if why_unknown
+            else tuple(each for each in detail.resources if each.sync is SyncStatus.OUT_OF_SYNC),
             compared_at=application.reconciled_at,
             read_at=read_at,
             why_only_named=why,
+            why_unknown=why_unknown,
             url=await self.links.to_application(application.key),
         )
         self._turning.keep(found, by=by, targets=access_targets(application, detail.labels))
@@ -404,3 +409,13 @@ class ArgoCd:
     def complete_history(self, name: str, typed: str, *, by: Actor) -> list[Suggestion]:
         """Return entries of the history that one can roll back to, newest first."""
         return self._completion.history(name, typed, by=by, action=HISTORY)
+
+
+def _why_unknown(application: Application) -> str:
+    """Say why nobody knows what a sync would change: what a server tells then is as if all were to go."""
+    if application.error is not None:
+        said = cut(escape(application.error.message), _ERROR)
+        return f"Argo CD cannot work out what it should be, so nobody knows. It says: {said}"
+    if application.sync is SyncStatus.UNKNOWN:
+        return "Argo CD has not compared it, so nobody knows: `/argocd refresh` has it compared."
+    return ""

@@ -14,7 +14,6 @@ from typing import Final
 from bot.argocd.initiators import Initiator, initiator_of
 from bot.argocd.model import (
     Application,
-    Condition,
     HealthStatus,
     SyncPhase,
     SyncStatus,
@@ -29,7 +28,6 @@ REOPENS_WITHIN: Final = timedelta(minutes=30)
 
 _MOST_HAPPENINGS: Final = 12
 _LONGEST_WORDS: Final = 300
-_ERRORS: Final = frozenset({"ComparisonError", "InvalidSpecError"})
 
 
 class News(StrEnum):
@@ -144,15 +142,9 @@ def wrong_with(application: Application) -> frozenset[News]:
         found.add(News.DEGRADED)
     if application.sync is SyncStatus.OUT_OF_SYNC and not application.is_syncing:
         found.add(News.DRIFTED)
-    if error_of(application) is not None:
+    if application.error is not None:
         found.add(News.ERROR)
     return frozenset(found)
-
-
-def error_of(application: Application) -> Condition | None:
-    """Return why Argo CD cannot work out what an Application should be, or None: it can."""
-    errors = (each for each in application.conditions if each.type in _ERRORS)
-    return next(errors, None)
 
 
 def words_about(news: News, application: Application) -> str:
@@ -162,7 +154,7 @@ def words_about(news: News, application: Application) -> str:
         case News.SYNC_FAILED:
             return sync.message if sync is not None else ""
         case News.ERROR:
-            return error.message if (error := error_of(application)) is not None else ""
+            return application.error.message if application.error is not None else ""
         case News.DRIFTED:
             return ", ".join(application.out_of_sync_names)
         case News.DEPLOYED:
@@ -190,7 +182,7 @@ def _moment_of(news: News, application: Application) -> datetime | None:
         case News.DEGRADED:
             return application.health_since
         case News.ERROR:
-            return error.since if (error := error_of(application)) is not None else None
+            return application.error.since if application.error is not None else None
         case News.DEPLOYED:
             return application.deployed.at if application.deployed is not None else None
         case _:

@@ -180,6 +180,8 @@ class Differences:
     """When we asked; further pages may be shown a while later."""
     why_only_named: str = ""
     """Safe markup, a sentence; empty where the texts are there."""
+    why_unknown: str = ""
+    """Safe markup, why nobody knows what differs; empty where it is known."""
     url: str | None = None
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from bot.argocd.card.changes import render_differences
 from bot.core.errors import NotAllowedError, RefusedError
 from bot.demo.cluster.applications import an_application
 from bot.demo.cluster.repositories import Piece
@@ -115,6 +116,16 @@ async def test_a_sync_to_a_revision_that_can_be_read_works_as_well(stage, desk):
         await desk.propose()
     ended = await desk.until_over(await desk.confirm(await desk.propose(revision=first)))
     assert ended.state is State.SUCCEEDED
+
+
+async def test_what_differs_from_what_cannot_be_read_is_not_guessed(stage, desk):
+    await with_a_broken_head(stage)
+    found = await desk.argocd.diff("shop", by=ADA)
+    assert (found.differences, found.named) == ((), ())
+    said = json.dumps(render_differences(found).view.to_components())
+    assert "cannot work out what it should be" in said
+    assert stage.app()["status"]["conditions"][0]["message"] in said
+    assert "what runs is what the sources say" not in said
 
 
 # The bot's own Application.

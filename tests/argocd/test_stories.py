@@ -60,6 +60,19 @@ def test_a_story_that_is_over_says_so():
     assert shown(render_story(a_story(News.DELETED, closed=NOON, wrong=()))).startswith("### DELETED")
 
 
+def test_what_is_mended_and_not_yet_well_is_no_deployment():
+    text = shown(render_story(a_story(News.ERROR, wrong=())))
+    assert text.startswith("### NOT YET WELL · shop")
+    assert shown(render_story(a_story(News.DEPLOYED, wrong=()))).startswith("### DEPLOYED · shop")
+
+
+def test_what_cannot_be_read_is_not_said_to_be_compared_with_a_branch():
+    facts = {"revision": "main", "error": "no such *branch*", "message": "successfully synced"}
+    text = shown(render_story(a_story(News.ERROR, facts=facts)))
+    assert "compared with" not in text
+    assert r"> no such \*branch\*" in text
+
+
 @given(
     st.lists(st.sampled_from(list(News)), max_size=12),
     st.dictionaries(

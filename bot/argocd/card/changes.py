@@ -46,7 +46,9 @@ def render_differences(found: Differences, page: int = 0) -> Rendered:
         f"compared {timestamp(found.compared_at)}" if found.compared_at else "",
         f"read {timestamp(found.read_at)}" if found.differences else "",
     ]
-    if found.differences:
+    if found.why_unknown:
+        lines = [cut(found.why_unknown, BUDGET)]
+    elif found.differences:
         lines = list(_difference(found.differences[page]))
     else:
         lines = list(_names(found.named)) or ["Nothing: what runs is what the sources say."]
@@ -57,7 +59,7 @@ def render_differences(found: Differences, page: int = 0) -> Rendered:
             layout.text(*lines),
             *_closing(found),
             *_buttons(application.key, page, len(found.differences), syncs=count > 0),
-            colour=layout.WARNING if count else layout.GOOD,
+            colour=layout.WARNING if count or found.why_unknown else layout.GOOD,
         )
     )
     return Rendered(view=view, marker="", files=_patch(found.differences))

@@ -161,6 +161,9 @@ def _source_line(source: Source, runs: str, wanted: str, commit: Commit | None, 
         return f"{what} at {follows} is {code(short(wanted))}{subject}"
     if runs != wanted and is_synced:
         return f"{what} runs what {follows} has at {code(short(wanted))}{subject}"
+    if runs != wanted and wanted == source.target_revision:
+        # A version, or a branch that could not be read.
+        return f"{what} runs {code(short(runs))}; its source says {code(short(wanted))}"
     if runs != wanted:
         return f"{what} runs {code(short(runs))}; {follows} is at {code(short(wanted))}{subject}"
     named = "" if source.target_revision in {wanted, short(wanted)} else f" of {follows}"

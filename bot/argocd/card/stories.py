@@ -72,10 +72,12 @@ def render_story(story: Story, *, url: str | None = None) -> Rendered:
 
 
 def _head(story: Story) -> tuple[str, discord.Colour]:
-    if story.closed_at is None:
-        worst = next((each for each in _HEADS if each in story.wrong), News.DEPLOYED)
-        return _HEADS[worst], _COLOURS[worst]
     last = story.happenings[-1].news if story.happenings else News.WELL
+    if story.closed_at is None:
+        worst = next((each for each in _HEADS if each in story.wrong), None)
+        if worst is None and last is not News.DEPLOYED:
+            return "NOT YET WELL", layout.RUNNING
+        return _HEADS[worst or last], _COLOURS[worst or last]
     match last:
         case News.DELETED:
             return "DELETED", layout.QUIET
@@ -108,7 +110,7 @@ def _wrong_lines(story: Story) -> Iterator[str]:
     if News.DRIFTED in story.wrong:
         differ = escape(facts.get("differs", ""))
         yield f"{facts.get('out_of_sync', '0')} differ{f': {differ}' if differ else ''}"
-    if facts.get("revision"):
+    if facts.get("revision") and News.ERROR not in story.wrong:
         yield f"compared with {revisions_of([facts['revision']])}"
 
 

@@ -164,6 +164,10 @@ def test_a_status_says_which_it_is_and_since_when():
             ),
             "`redis` runs `18.1.0`: fix(cart)",
         ),
+        (
+            drifted(revisions=("main",), deployed=Deployed(1, (OLD,), NOON)),
+            "`apps/shop` runs `4f1c2ab`; its source says `main`",
+        ),
     ],
 )
 def test_what_runs_is_told_apart_from_what_the_source_says(application, said):
