@@ -88,5 +88,10 @@ def _shown(view: View) -> tuple[object, ...]:
 
 def _facts(standing: Standing) -> tuple[object, ...]:
     answer = standing.answer
-    said = (answer.online, answer.most, answer.version, frozenset(answer.names)) if answer is not None else ()
+    if answer is None:
+        said: tuple[object, ...] = ()
+    else:
+        # Of many a server names some, others each time.
+        names = frozenset() if answer.is_partial else frozenset(answer.names)
+        said = (answer.online, answer.most, answer.version, names)
     return (standing.condition, standing.since, standing.trouble, standing.stop, said)

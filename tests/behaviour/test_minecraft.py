@@ -140,6 +140,19 @@ async def test_the_board_is_edited_when_something_changed_or_it_is_old(town):
     assert edits() == before + 1
 
 
+async def test_the_board_is_not_edited_because_a_server_names_others_each_time(town):
+    server = await town.serve("survival", a_status("alice", online=20, most=50))
+    await town.world.look()
+    before = town.board.edited_at
+    for name in ("bob", "carol", "dave"):
+        server.status = a_status(name, online=20, most=50)
+        await town.world.look()
+    assert town.board.edited_at == before
+    server.status = a_status("dave", online=19, most=50)
+    await town.world.look()
+    assert town.board.edited_at != before
+
+
 async def test_a_board_goes_where_it_is_not_configured_any_more(town):
     await town.serve("survival")
     await town.world.look()
