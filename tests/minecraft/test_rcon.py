@@ -167,7 +167,7 @@ def test_the_whitelist_is_read_from_what_servers_say(text, names):
     [
         ("Added Steve to the whitelist", Change.DONE),
         ("Removed Steve from the whitelist", Change.DONE),
-        ("\n§aAdded Steve to the whitelist\n", Change.DONE),
+        ("\n§2Added Steve to the whitelist\n", Change.DONE),
         ("Player is already whitelisted", Change.ALREADY),
         ("Player is not whitelisted", Change.ALREADY),
         ("That player does not exist", Change.REFUSED),
