@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from http import HTTPStatus
 from typing import Any, NoReturn, TypeVar
@@ -46,6 +47,8 @@ log = structlog.get_logger(__name__)
 _GOSSIP_TAKES = 3.0
 """Seconds within which every peer that can be reached hears of a new silence."""
 _GOSSIP_STEP = 0.05
+_CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far our clock may be ahead of theirs: a new silence would be pending until that time has come there."""
 _MOST_BYTES = 64 * 2**20
 _CHUNK = 64 * 1024
 _FINE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
@@ -237,6 +240,9 @@ class _Peer:
             await asyncio.sleep(_GOSSIP_STEP)
 
     async def create_silence(self, new: NewSilence, replaces: str | None) -> str:
+        if replaces is None:
+            # What was to begin in the past begins now.
+            new = replace(new, starts_at=new.starts_at - _CLOCKS_DIFFER)
         body = reading.write_silence(new, replaces=replaces)
         return await self._read("POST", "/silences", reading.read_silence_id, json=body)
 

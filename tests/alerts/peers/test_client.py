@@ -104,6 +104,16 @@ async def test_a_silence_hides_an_alert_until_it_is_expired(real, cluster):
     assert (await ours.get_silence(silence_id)).state is SilenceState.EXPIRED
 
 
+async def test_a_silence_begins_at_once_although_our_clock_is_ahead_of_theirs(real, cluster):
+    ours, before = cluster(real.url), datetime.now(UTC) - timedelta(seconds=1)
+    await real.post(a_posted_alert())
+    ahead = replace(a_silence(), starts_at=datetime.now(UTC) + timedelta(minutes=1))
+    silence = await ours.get_silence(await ours.create_silence(ahead))
+    assert silence.state is SilenceState.ACTIVE
+    assert before <= silence.starts_at <= datetime.now(UTC)
+    assert [alert.silenced_by for alert in await ours.list_alerts()] == [(silence.id,)]
+
+
 async def test_a_silence_is_read_back_as_it_was_written(real, cluster):
     ours, new = cluster(real.url), a_silence('alertname=~"Kube.*|Disk", namespace!="dev", pod!~"x.+"')
     silence_id = await ours.create_silence(new)
