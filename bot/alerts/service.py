@@ -292,7 +292,7 @@ def _entry(incident: Incident, action: str, by: Actor, note: str) -> Entry:
 
 def _test_body(name: str, severity: Severity, *, starts_at: datetime, ends_at: datetime | None) -> bytes:
     """Write a delivery as Alertmanager would."""
-    labels = {"alertname": "MachineTest", "severity": severity.name.lower(), "test": name}
+    labels = {"alertname": "MachineTest", "severity": severity.name.lower(), "__test__": name}
     status = "firing" if ends_at is None else "resolved"
     alert = {
         "status": status,
@@ -306,7 +306,7 @@ def _test_body(name: str, severity: Severity, *, starts_at: datetime, ends_at: d
     return json.dumps(
         {
             "version": "4",
-            "groupKey": f'{{}}:{{alertname="MachineTest", test="{name}"}}',
+            "groupKey": f'{{}}:{{alertname="MachineTest", __test__="{name}"}}',
             "truncatedAlerts": 0,
             "status": status,
             "receiver": "the-machine",

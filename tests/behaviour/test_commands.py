@@ -178,7 +178,10 @@ async def test_a_test_alert_goes_the_whole_way_and_resolves_itself(town, ask):
     answer = await ask("alerts test", severity="critical")
     assert answer.ephemeral
     await town.world.settle()
-    assert words_of(town.critical.last_message).startswith("### CRITICAL · MachineTest")
+    title, state, *_ = words_of(town.critical.last_message).splitlines()
+    assert title == "### CRITICAL · MachineTest"
+    # Without the label that tells one test from another.
+    assert state.endswith(" · 1 alert")
     await town.world.pass_time(timedelta(minutes=6))
     assert words_of(town.critical.history()[0]).startswith("### RESOLVED · MachineTest")
 
