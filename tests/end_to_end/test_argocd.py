@@ -231,8 +231,10 @@ async def test_a_click_its_operation_and_its_calls_are_one_trace(
             lambda spans: next((span for span in spans if span.name == "interaction op-confirm"), None)
         )
         assert started.parent == clicked.id
-        names = {span.name for span in collector.trace_of(clicked)}
-        assert {"deliver card", "POST discord"} <= names
+        further = {"deliver card", "POST discord"}
+        await collector.wait_for(
+            lambda spans: further <= {span.name for span in spans if span.trace == clicked.trace}
+        )
         # The API server of ours is told, and can go on with it.
         said = [request.headers.get("traceparent", "") for request in cluster.calls("patch", "applications")]
         assert f"00-{patched.trace}-{patched.id}-01" in said

@@ -3,6 +3,10 @@
 import asyncio
 import contextlib
 import gzip
+import os
+import subprocess
+import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+
+from bot.telemetry.exporting import exporting
 
 
 @dataclass(frozen=True)
@@ -73,10 +79,6 @@ class Collector:
             names = "\n".join(f"{span.trace[:6]} {span.parent or '-':>16} {span.name}" for span in self.spans)
             raise AssertionError(f"not among\n{names}") from None
         return there
-
-    def trace_of(self, span: Span) -> list[Span]:
-        """All spans of the same trace."""
-        return [each for each in self.spans if each.trace == span.trace]
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -139,3 +141,31 @@ async def a_collector() -> AsyncIterator[Collector]:
         yield collector
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def sending(environ: Mapping[str, str]) -> AsyncIterator[None]:
+    """Export as `exporting` does; its end waits beside the event loop, in which a collector has to answer."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(exporting(environ))
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(stack.close)
+
+
+def seconds_to_end(environ: Mapping[str, str]) -> float:
+    """How long a process that has something to send takes to end, once it is to."""
+    code = (
+        "import os, time\n"
+        "from bot.telemetry import tracing\n"
+        "from bot.telemetry.exporting import exporting\n"
+        "with exporting(os.environ):\n"
+        "    with tracing.span('lost'):\n"
+        "        pass\n"
+        "    print(time.monotonic())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ | environ
+    )
+    return time.monotonic() - float(done.stdout.splitlines()[-1])
