@@ -11,6 +11,7 @@ from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.silences.card import (
     created_words,
     ended_words,
+    render_ending,
     render_misunderstood,
     render_preview,
     render_silence,
@@ -18,7 +19,16 @@ from bot.alerts.silences.card import (
 )
 from bot.alerts.silences.length import MOMENTS, PRESETS, preset_text
 from bot.alerts.silences.model import LONGEST_COMMENT, LONGEST_MATCHERS, Draft, Width, Written, write_matchers
-from bot.alerts.silences.service import USUAL_LENGTH, Made, Misunderstood, Previewed, Silences, are_one
+from bot.alerts.silences.service import (
+    USUAL_LENGTH,
+    Asked,
+    Ended,
+    Made,
+    Misunderstood,
+    Previewed,
+    Silences,
+    are_one,
+)
 from bot.alerts.silences.store import KeptSilence
 from bot.chat import layout
 from bot.chat.action import button
@@ -77,15 +87,19 @@ class SilencesCog(commands.Cog):
         await interaction.response.send_modal(dialog)
 
     async def _press_extend(self, interaction: Interaction, key: str) -> None:
-        found = await self._silences.find(key, by=actor_from(interaction))
-        if are_one(found):
-            await interaction.response.send_modal(ExtendDialog(self._silences, key))
-        else:
+        name, _, token = key.partition(".")
+        by = actor_from(interaction)
+        found = await self._silences.find(name, by=by)
+        if not are_one(found):
             await _list(interaction, found)
+            return
+        _, written = await self._silences.reopen(token, by=by) if token else (None, None)
+        await interaction.response.send_modal(ExtendDialog(self._silences, name, written=written))
 
     async def _press_unsilence(self, interaction: Interaction, key: str) -> None:
-        await defer(interaction)
-        await end_silences(interaction, self._silences, key)
+        name, is_confirmed, told = key.partition(".")
+        await (acknowledge(interaction) if is_confirmed else defer(interaction))
+        await end_silences(interaction, self._silences, name, told=told)
 
     async def _choose_width(self, interaction: Interaction, key: str, values: Sequence[str]) -> None:
         await acknowledge(interaction)
@@ -110,6 +124,7 @@ class SilenceDialog(GuardedModal):
         super().__init__("silence", title=title)
         self._silences = silences
         self._draft = draft
+        self._unless_chosen = _AS_IT_IS if has_end else preset_text(USUAL_LENGTH)
         typed = written or Written(
             matchers=write_matchers(draft.matchers),
             length=None if has_end else length or preset_text(USUAL_LENGTH),
@@ -156,23 +171,28 @@ class SilenceDialog(GuardedModal):
         await reply(interaction, _answer(outcome))
 
     def _chosen(self) -> str | None:
-        """Return the length: what was typed counts more than what was chosen."""
+        """Return the length: what was typed counts more than what was chosen.
+
+        Nothing is chosen where what was typed is given back: without either an end stays as it is.
+        """
         if typed := self._length.value.strip():
             return typed
-        chosen = next(iter(self._usual.values), "") or preset_text(USUAL_LENGTH)
+        chosen = next(iter(self._usual.values), "") or self._unless_chosen
         return None if chosen == _AS_IT_IS else chosen
 
 
 class ExtendDialog(GuardedModal):
     """Asks how much longer."""
 
-    def __init__(self, silences: Silences, key: str) -> None:
-        """Take what the button names."""
+    def __init__(self, silences: Silences, key: str, *, written: Written | None = None) -> None:
+        """Take what the button names, and what was typed the last time."""
         super().__init__("silence-extend", title="Extend a silence")
         self._silences = silences
         self._key = key
         self._length: discord.ui.TextInput[Any] = discord.ui.TextInput(
-            custom_id="length", default=preset_text(USUAL_LENGTH), max_length=_LONGEST_LENGTH
+            custom_id="length",
+            default=(written.length if written else None) or preset_text(USUAL_LENGTH),
+            max_length=_LONGEST_LENGTH,
         )
         self.add_item(
             discord.ui.Label(
@@ -181,10 +201,14 @@ class ExtendDialog(GuardedModal):
         )
 
     async def submitted(self, interaction: Interaction) -> None:
-        """Extend it, or show what that would do."""
+        """Extend it, or show what that would do, or what is wrong with what was typed."""
         await defer(interaction)
         outcome = await self._silences.extend(self._key, self._length.value, by=actor_from(interaction))
-        await reply(interaction, _answer(outcome))
+        if isinstance(outcome, Misunderstood):
+            key = f"{self._key}.{outcome.token}"
+            await reply(interaction, render_misunderstood(outcome.why, key=key, action="silence-extend"))
+        else:
+            await reply(interaction, _answer(outcome))
 
 
 async def open_dialog(
@@ -201,15 +225,23 @@ async def open_dialog(
     await interaction.response.send_modal(dialog)
 
 
-async def end_silences(interaction: Interaction, silences: Silences, key: str) -> None:
-    """End what a key names; where that is several silences, show them to choose from."""
+async def end_silences(interaction: Interaction, silences: Silences, key: str, *, told: str = "") -> None:
+    """End what a key names; where that is several silences, show them to choose from.
+
+    `told` says what somebody confirmed: the answer takes the place of the question then.
+    """
     by = actor_from(interaction)
     found = await silences.find(key, by=by)
     if not are_one(found):
         await _list(interaction, found)
         return
-    outcome = await silences.end(key, by=by)
-    await reply(interaction, ended_words([each.source for each in outcome.ended], outcome.failed))
+    outcome = await silences.end(key, by=by, told=told)
+    if isinstance(outcome, Ended):
+        words = ended_words([each.source for each in outcome.ended], outcome.failed)
+        # What takes the place of a card has to be one as well.
+        await (replace(interaction, layout.view(layout.text(words))) if told else reply(interaction, words))
+    else:
+        await (replace if told else reply)(interaction, _question(outcome, key))
 
 
 def offer_lengths(typed: str) -> list[Choice]:
@@ -260,3 +292,8 @@ def _answer(outcome: Made | Previewed | Misunderstood, *, token: str = "") -> di
     if outcome.failed and token:
         return layout.view(words, layout.row(button("silence-create", token, "Try again")))
     return layout.view(words)
+
+
+def _question(asked: Asked, key: str) -> discord.ui.LayoutView:
+    silence = asked.kept[0].silence
+    return render_ending(silence, asked.heard, named=asked.named, key=key, mark=asked.mark)

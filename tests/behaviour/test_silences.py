@@ -118,7 +118,8 @@ async def test_each_timeline_tells_what_hides_its_incident(town, told):
     await town.world.settle()
     dialog = await town.bob.click(asked_on, label="Extend")
     await town.bob.submit_modal(dialog, {"length": "1h"})
-    await town.alice.click(asked_on, label="End silence")
+    question = await town.alice.click(asked_on, label="End silence")
+    await town.alice.click(question.response, label="End all the same")
     await town.world.settle()
     first, second = (told_in(thread) for thread in town.alerts.threads)
     assert first == second
@@ -214,6 +215,97 @@ async def test_a_silence_is_extended_and_ended_from_the_card(town, told):
     await town.world.settle()
     assert await hidden(told) == []
     assert words_of(card(town)).startswith("### WARNING · DiskFull")
+
+
+@pytest.fixture
+async def wide(town, told):
+    """A silence of what stands on the card that was asked, and of the critical alerts of another incident."""
+    await told.post(*(a_posted_alert("NodeDown", node=node, severity="critical") for node in ("n1", "n2")))
+    await town.world.receive(await delivered(told, group={"alertname": "NodeDown"}))
+    shown = await previewed(town, matchers='alertname=~"DiskFull|NodeDown"')
+    await town.alice.click(shown.response, label="Silence all the same")
+    await town.world.settle()
+    assert len(await hidden(told)) == 4
+
+
+def newest(town, title):
+    """The card of an incident as it is now."""
+    [shown] = [message for message in town.alerts.history() if f"· {title}\n" in words_of(message)]
+    return shown
+
+
+@pytest.mark.parametrize("way", ["button", "command"])
+async def test_what_else_will_be_heard_is_said_before_a_silence_ends(town, told, wide, way):
+    if way == "button":
+        question = await town.bob.click(newest(town, "DiskFull"), label="End silence")
+    else:
+        question = await town.bob.slash(town.alerts, "alerts unsilence", incident="1")
+    assert question.ephemeral
+    text = words_of(question.response)
+    assert text.startswith(
+        '### End this silence? It hides another incident\n`alertname=~"DiskFull|NodeDown"`'
+    )
+    assert "2 more alerts will be heard again, 2 of them critical." in text
+    assert "It also hides #2 NodeDown." in text
+    assert len(await hidden(told)) == 4
+    assert list(buttons_of(question.response)) == ["End all the same", "Change"]
+    ended = await town.bob.click(question.response, label="End all the same")
+    assert words_of(ended.response) == "The silence is ended in `main`."
+    await town.world.settle()
+    assert await hidden(told) == []
+    assert words_of(newest(town, "NodeDown")).startswith("### CRITICAL")
+
+
+async def test_a_yes_to_one_silence_ends_no_other(town, told, wide):
+    question = await town.bob.click(newest(town, "DiskFull"), label="End silence")
+    dialog = await town.alice.click(newest(town, "DiskFull"), label="Change silence")
+    typed = {**left(dialog), "matchers": 'alertname=~"DiskFull|Node.+"'}
+    shown = await town.alice.submit_modal(dialog, typed)
+    await town.alice.click(shown.response, label="Silence all the same")
+    again = await town.bob.click(question.response, label="End all the same")
+    assert words_of(again.response).startswith("### End this silence?")
+    assert len(await hidden(told)) == 4
+    await town.bob.click(again.response, label="End all the same")
+    assert await hidden(told) == []
+
+
+async def test_a_length_that_is_not_understood_is_given_back_to_whoever_extends(town, told):
+    await silenced(town)
+    [before] = await town.world.clusters["main"].list_silences()
+    dialog = await town.alice.click(card(town), label="Extend")
+    assert left(dialog) == {"length": "2h"}
+    answer = await town.alice.submit_modal(dialog, {"length": "till the shift ends"})
+    assert answer.ephemeral
+    assert "The length is not understood: expected a length such as 90m" in words_of(answer.response)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert again.modal["title"] == "Extend a silence"
+    assert left(again) == {"length": "till the shift ends"}
+    await town.alice.submit_modal(again, {"length": "1h"})
+    [after] = await town.world.clusters["main"].list_silences()
+    assert after.ends_at - before.ends_at == timedelta(hours=1)
+
+
+async def test_a_length_is_given_back_where_alertmanager_does_not_answer(town, told):
+    await silenced(town)
+    dialog = await town.alice.click(card(town), label="Extend")
+    await told.stop()
+    answer = await town.alice.submit_modal(dialog, {"length": "90m"})
+    assert "Nothing was silenced." in words_of(answer.response)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert left(again) == {"length": "90m"}
+
+
+async def test_a_silence_whose_change_is_not_understood_keeps_its_end(town, told):
+    await silenced(town)
+    [before] = await town.world.clusters["main"].list_silences()
+    town.world.clock.advance(timedelta(minutes=5))
+    dialog = await town.alice.click(card(town), label="Change silence")
+    typed = {**left(dialog), "length": "soon", "comment": "a long story"}
+    answer = await town.alice.submit_modal(dialog, typed)
+    again = await town.alice.click(answer.response, label="Try again")
+    assert left(again) == {**typed, "usual": []}
+    shown = await town.alice.submit_modal(again, {**left(again), "length": ""})
+    assert f"Until <t:{int(before.ends_at.timestamp())}:f>" in words_of(shown.response)
 
 
 async def test_a_silence_is_changed_from_the_card(town, told):

@@ -8,6 +8,7 @@ import discord
 from bot.alerts.model.incident import Incident, IncidentNumber, Muting
 from bot.alerts.peers.authors import person_in
 from bot.alerts.peers.model import Silence
+from bot.alerts.silences.ending import Heard
 from bot.alerts.silences.model import (
     Breadth,
     Draft,
@@ -156,9 +157,32 @@ def render_event(event: Event, *, source: str, key: str) -> discord.ui.LayoutVie
     )
 
 
-def render_misunderstood(why: str, *, key: str) -> discord.ui.LayoutView:
+def render_ending(
+    silence: Silence, heard: Heard, *, named: Mapping[IncidentNumber, Incident], key: str, mark: str
+) -> discord.ui.LayoutView:
+    """Return the question before a silence is ended that hides other incidents.
+
+    `key` names the silence, and with `mark` what was told, in the button that ends it.
+    """
+    return layout.view(
+        layout.container(
+            layout.text(
+                f"### End this silence? It hides {_kind_of(heard)}", *_condition_lines(silence.conditions)
+            ),
+            layout.gap(),
+            layout.text(*_heard_lines(heard, named)),
+            layout.row(
+                button("unsilence", f"{key}.{mark}", "End all the same", discord.ButtonStyle.danger),
+                button("silence-edit", key, "Change"),
+            ),
+            colour=layout.WAITING,
+        )
+    )
+
+
+def render_misunderstood(why: str, *, key: str, action: str = "silence-edit") -> discord.ui.LayoutView:
     """Return what was wrong with what somebody typed, and the button that gives it back."""
-    return layout.view(layout.text(why), layout.row(button("silence-edit", key, "Try again")))
+    return layout.view(layout.text(why), layout.row(button(action, key, "Try again")))
 
 
 def created_words(created: Mapping[str, str], failed: Mapping[str, str], draft: Draft) -> str:
@@ -238,6 +262,22 @@ def _effect_lines(preview: Preview, named: Mapping[IncidentNumber, Incident]) ->
     if preview.silent:
         names = _listed([code(name, budget=_NAME) for name in preview.silent])
         yield layout.subtext(f"{names} could not be asked: there it may match more.")
+
+
+def _kind_of(heard: Heard) -> str:
+    if heard.besides is None:
+        return "several incidents"
+    return "another incident" if len(heard.incidents) == 1 else "other incidents"
+
+
+def _heard_lines(heard: Heard, named: Mapping[IncidentNumber, Incident]) -> Iterator[str]:
+    up_to = "" if heard.is_exact else "up to "
+    more = "" if heard.besides is None else " more"
+    plural = "" if heard.alerts == 1 else "s"
+    critical = f", {up_to}{heard.critical:,} of them critical" if heard.critical else ""
+    counted = f"{up_to}{heard.alerts:,}{more} alert{plural}"
+    yield f"**{counted[0].upper()}{counted[1:]} will be heard again{critical}.**"
+    yield f"It {'' if heard.besides is None else 'also '}hides {_incidents(heard.incidents, named)}."
 
 
 def _left_out_lines(draft: Draft, named: Mapping[IncidentNumber, Incident]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from bot.alerts.peers.model import PeerAlert
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import Showing, targets_at, targets_of
 from bot.alerts.silences import store
+from bot.alerts.silences.ending import Heard, heard_without
 from bot.alerts.silences.entries import SILENCE
 from bot.alerts.silences.model import Draft, Judgement, Preview, SilencePolicy, judge, preview_of
 from bot.alerts.silences.store import KeptSilence
@@ -153,6 +154,27 @@ class Examiner:
                 {}, [*hidden, *([about] if about is not None else [])], None, [each.source]
             )
             await self.allow(by, action, targets, about)
+
+    async def heard_without(
+        self, kept: Sequence[KeptSilence], number: IncidentNumber | None
+    ) -> tuple[Heard, tuple[Incident, ...]]:
+        """Say what else is heard again without silences, and return the incidents that they hide.
+
+        `number` is the incident on whose card they are ended; without one it is what they were made
+        for, or the only one that they hide.
+        """
+        async with self._database.reading() as tx:
+            numbers = {
+                hidden
+                for each in kept
+                for hidden in await store.list_muted_by(tx, each.source, each.silence.id)
+            }
+            made_for = next((each.incident for each in kept if each.incident in numbers), None)
+            only = next(iter(numbers)) if len(numbers) == 1 else made_for
+            hidden = tuple(await get_incidents(tx, sorted(numbers)))
+            besides = await find(tx, number if number is not None else only)
+        ids = {each.silence.id for each in kept}
+        return heard_without(ids, hidden, besides=besides, words=self._policy().words), hidden
 
     async def allow(
         self, by: Actor, action: str, targets: Iterable[tuple[str, ...]], about: Incident | None

@@ -23,6 +23,7 @@ from bot.alerts.peers.model import NewSilence, Silence, SilenceState
 from bot.alerts.policy import AlertPolicy
 from bot.alerts.showing import CARD, Showing, targets_of
 from bot.alerts.silences import store
+from bot.alerts.silences.ending import Heard, mark_of
 from bot.alerts.silences.entries import SILENCE, UNSILENCE, asked_entry, ended_entry, refused_entry
 from bot.alerts.silences.examining import Examined, Examiner, find, outcome, same_kind
 from bot.alerts.silences.length import parse_end
@@ -40,6 +41,7 @@ from bot.alerts.silences.model import (
     prefill_common,
     read_matchers,
     widths,
+    write_matchers,
 )
 from bot.alerts.silences.news import News, Post
 from bot.alerts.silences.store import KeptDraft, KeptSilence
@@ -121,6 +123,18 @@ class Ended:
     ended: tuple[KeptSilence, ...]
     failed: Mapping[str, str]
     """Why not, by source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """Silences were not ended yet: they hide more than what they are ended for."""
+
+    kept: tuple[KeptSilence, ...]
+    heard: Heard
+    named: Mapping[IncidentNumber, Incident]
+    """The incidents that are heard again."""
+    mark: str
+    """Says that just this was told: `Silences.end` takes it for a yes."""
 
 
 class Silences:
@@ -301,23 +315,31 @@ class Silences:
             return await self._keep(kept.draft, examined, by)
         return await self._make(token, kept, examined, by)
 
-    async def extend(self, key: str, length: str, *, by: Actor) -> Made | Previewed:
+    async def extend(self, key: str, length: str, *, by: Actor) -> Made | Previewed | Misunderstood:
         """Have silences last longer: `length` counts from their end; what is too long is previewed first.
+
+        What was typed is kept for another try where it is not understood or Alertmanager does not answer.
 
         Raises:
             NotFoundError: They are over.
         """
-        kept = await self._kept(key)
-        draft = _as_draft(kept)
-        draft = replace(draft, ends_at=self._end(length, max(draft.ends_at, self._clock.now())))
-        examined = await self._examiner.examine(draft, by)
+        base = _as_draft(await self._kept(key))
+        try:
+            draft = replace(base, ends_at=self._end(length, max(base.ends_at, self._clock.now())))
+            examined = await self._examiner.examine(draft, by)
+        except (InvalidError, UnavailableError, BrokenError) as error:
+            log.info("silence_not_previewed", error=type(error).__name__, why=str(error))
+            written = Written(matchers=write_matchers(base.matchers), length=length, comment=base.comment)
+            return Misunderstood(await self._keep_written(base, written, by), str(error))
         previewed = await self._keep(draft, examined, by)
         if examined.judgement.verdict is not Verdict.FINE:
             return previewed
         return await self._make(previewed.token, KeptDraft(draft, by.id), examined, by)
 
-    async def end(self, key: str, *, by: Actor) -> Ended:
-        """End silences now.
+    async def end(self, key: str, *, by: Actor, told: str = "") -> Ended | Asked:
+        """End silences now; where other incidents are heard again then, that is asked first.
+
+        `told` is the mark of the question that somebody said yes to.
 
         Raises:
             NotFoundError: They are over.
@@ -325,6 +347,29 @@ class Silences:
         """
         kept = await self._kept(key)
         await self._examiner.allow_all(by, UNSILENCE, kept)
+        heard, hidden = await self._examiner.heard_without(kept, _incident_of(key))
+        mark = mark_of(((each.source, each.silence.id) for each in kept), heard)
+        if heard.incidents and told != mark:
+            return Asked(kept=kept, heard=heard, named={each.number: each for each in hidden}, mark=mark)
+        return await self._end_all(kept, by)
+
+    async def find(self, key: str, *, by: Actor) -> tuple[KeptSilence, ...]:
+        """Return what a button names: `i/<incident>` all that keep it quiet, `s/<id>` one.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        kept = await self._kept(key)
+        await self._examiner.allow_all(by, "alerts:show", kept)
+        return kept
+
+    async def follow(
+        self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
+    ) -> None:
+        """Note what Alertmanager lists, as of before `taken_at`, and tell what is new about it."""
+        await self._news.follow(tx, source, listed, taken_at=taken_at)
+
+    async def _end_all(self, kept: Sequence[KeptSilence], by: Actor) -> Ended:
         outcomes = await asyncio.gather(*(self._expire(each) for each in kept))
         failed = {each.source: error for each, error in zip(kept, outcomes, strict=True) if error is not None}
         ended = tuple(each for each in kept if each.source not in failed)
@@ -342,22 +387,6 @@ class Silences:
         if not ended:
             raise same_kind(next(iter(failed.values())), "It is not ended.")
         return Ended(ended, {source: str(error) for source, error in failed.items()})
-
-    async def find(self, key: str, *, by: Actor) -> tuple[KeptSilence, ...]:
-        """Return what a button names: `i/<incident>` all that keep it quiet, `s/<id>` one.
-
-        Raises:
-            NotFoundError: There is none.
-        """
-        kept = await self._kept(key)
-        await self._examiner.allow_all(by, "alerts:show", kept)
-        return kept
-
-    async def follow(
-        self, tx: Transaction, source: str, listed: Iterable[Silence], *, taken_at: datetime
-    ) -> None:
-        """Note what Alertmanager lists, as of before `taken_at`, and tell what is new about it."""
-        await self._news.follow(tx, source, listed, taken_at=taken_at)
 
     async def _keep(self, draft: Draft, examined: Examined, by: Actor) -> Previewed:
         """Keep a draft as it is shown now, under a token that was never shown before."""
@@ -460,12 +489,12 @@ class Silences:
 
     async def _kept(self, key: str) -> tuple[KeptSilence, ...]:
         """Return the silences that a key names, as long as they last."""
-        kind, _, name = key.partition("/")
-        now = self._clock.now()
+        _, _, name = key.partition("/")
+        now, number = self._clock.now(), _incident_of(key)
         ids: tuple[str, ...] = (name,)
         async with self._database.reading() as tx:
-            if kind == "i" and name.isascii() and name.isdigit():
-                incident = await get_incident(tx, IncidentNumber(int(name)))
+            if number is not None:
+                incident = await get_incident(tx, number)
                 ids = incident.muting.silences if incident.muting is not None else ()
                 found = [
                     *await store.list_by_ids(tx, incident.source, ids),
@@ -535,6 +564,12 @@ def are_one(kept: Sequence[KeptSilence]) -> bool:
     """Say whether silences are the same one in several Alertmanagers."""
     sources = {each.source for each in kept}
     return len(sources) == len(kept) and len({each.silence.conditions for each in kept}) == 1
+
+
+def _incident_of(key: str) -> IncidentNumber | None:
+    """Return the incident whose silences a key names, if it names those of one."""
+    kind, _, name = key.partition("/")
+    return IncidentNumber(int(name)) if kind == "i" and name.isascii() and name.isdigit() else None
 
 
 async def _is_over(tx: Transaction, kept: KeptSilence) -> bool:

@@ -14,11 +14,13 @@ from bot.alerts.peers.model import Silence, SilenceState
 from bot.alerts.silences.card import (
     created_words,
     event_words,
+    render_ending,
     render_event,
     render_preview,
     render_silence,
     silenced_lines,
 )
+from bot.alerts.silences.ending import Heard
 from bot.alerts.silences.model import (
     Breadth,
     Draft,
@@ -99,6 +101,34 @@ def test_a_refused_one_says_why_and_can_only_be_changed():
     assert labels(view) == ["Change"]
 
 
+def an_ending(**fields) -> discord.ui.LayoutView:
+    heard = Heard(
+        **{"alerts": 3, "critical": 1, "incidents": (IncidentNumber(7), IncidentNumber(8)), **fields}
+    )
+    named = {IncidentNumber(7): an_incident(an_alert("Disk"), number=7)}
+    return render_ending(a_silence(), heard, named=named, key="i/6", mark="m")
+
+
+def test_the_question_before_an_end_says_what_else_is_heard_again():
+    view = an_ending(besides=IncidentNumber(6))
+    assert shown(view).startswith('### End this silence? It hides other incidents\n`alertname="Disk"`')
+    assert "**3 more alerts will be heard again, 1 of them critical.**" in shown(view)
+    assert "It also hides #7 Disk, #8." in shown(view)
+    assert labels(view) == ["End all the same", "Change"]
+
+
+def test_where_it_was_ended_for_none_of_them_all_are_named():
+    assert "It hides several incidents" in shown(an_ending())
+    assert "**3 alerts will be heard again, 1 of them critical.**\nIt hides #7 Disk, #8." in shown(
+        an_ending()
+    )
+
+
+def test_what_is_not_known_exactly_is_said_to_be_at_most_that():
+    view = an_ending(besides=IncidentNumber(6), alerts=1, is_exact=False)
+    assert "**Up to 1 more alert will be heard again, up to 1 of them critical.**" in shown(view)
+
+
 def test_an_alertmanager_that_could_not_be_asked_is_named():
     assert "`backup` could not be asked" in shown(a_preview_of(Judgement(Verdict.FINE), silent=("backup",)))
 
@@ -173,6 +203,9 @@ def test_a_preview_always_fits(matchers, others, names, verdict, title):
     )
     named = {number: an_incident(an_alert(title or "x"), number=number) for number in others}
     judgement = Judgement(verdict, tuple(Breadth))
+    heard = Heard(alerts=10**6, critical=10**6, incidents=tuple(others), is_exact=False)
+    silence = a_silence(matchers=tuple(matchers))
+    assert problems(render_ending(silence, heard, named=named, key=f"s/{'a' * 36}", mark="b" * 16)) == []
     assert (
         problems(render_preview(draft, preview, judgement, policy=SilencePolicy(), named=named, key=KEY))
         == []

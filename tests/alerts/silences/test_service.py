@@ -13,7 +13,7 @@ from bot.alerts.model.incident import IncidentNumber
 from bot.alerts.peers.authors import created_by
 from bot.alerts.showing import REMIND
 from bot.alerts.silences.model import Breadth, Limits, SilencePolicy, Verdict, Width, Written
-from bot.alerts.silences.service import Made, Misunderstood, Previewed
+from bot.alerts.silences.service import Asked, Ended, Made, Misunderstood, Previewed
 from bot.alerts.storm import store as storm_store
 from bot.core.errors import (
     ConflictError,
@@ -356,6 +356,39 @@ async def test_ending_brings_the_alerts_back(world, peer):
     assert world.told == []
     with pytest.raises(NotFoundError, match="No silence keeps #1 quiet"):
         await world.silences.end("i/1", by=BEN)
+
+
+async def test_ending_what_hides_another_incident_waits_for_a_yes_to_just_that(world):
+    made_id = await silenced(world, matchers="alertname=DiskFull")
+    asked = await world.silences.end("i/1", by=BEN)
+    assert isinstance(asked, Asked)
+    assert (asked.heard.alerts, asked.heard.critical, asked.heard.incidents) == (1, 1, (TWO,))
+    of_the_other = await world.silences.end("i/2", by=BEN)
+    assert (of_the_other.heard.alerts, of_the_other.heard.incidents) == (2, (ONE,))
+    assert isinstance(await world.silences.end("i/1", by=BEN, told=of_the_other.mark), Asked)
+    assert [each.id for each in await active(world)] == [made_id]
+    assert isinstance(await world.silences.end("i/1", by=BEN, told=asked.mark), Ended)
+    assert await active(world) == []
+
+
+async def test_who_may_not_end_it_is_not_asked_either(world):
+    await silenced(world, matchers="alertname=DiskFull")
+    with pytest.raises(NotAllowedError):
+        await world.silences.end("i/1", by=EVE)
+
+
+async def test_of_a_silence_that_stands_on_no_card_the_one_it_was_made_for_is_none_of_the_others(world):
+    made_id = await silenced(world, matchers="alertname=DiskFull")
+    asked = await world.silences.end(f"s/{made_id}", by=BEN)
+    assert (asked.heard.besides, asked.heard.incidents) == (ONE, (TWO,))
+
+
+async def test_a_silence_that_hides_one_incident_ends_at_once_unless_it_is_ended_for_another(world):
+    made_id = await silenced(world, matchers="namespace=blog")
+    asked = await world.silences.end("i/1", by=BEN)
+    assert (asked.heard.besides, asked.heard.incidents) == (ONE, (TWO,))
+    assert isinstance(await world.silences.end(f"s/{made_id}", by=BEN), Ended)
+    assert await active(world) == []
 
 
 async def test_an_alertmanager_that_does_not_answer_leaves_nothing_behind(world, peer):
