@@ -12,6 +12,7 @@ from bot.alerts.silences import store as silences_store
 from bot.alerts.store import writing as alerts_store
 from bot.alerts.storm import store as storm_store
 from bot.argocd import store as argocd_store
+from bot.argocd.crowds import CARD as CROWD
 from bot.argocd.news import CARD as STORY
 from bot.cards import store as cards_store
 from bot.cards.notices import store as notices_store
@@ -32,7 +33,7 @@ from bot.timers.service import Timers
 HEAD = "journal-head"
 
 _BATCH = 500
-_FORGOTTEN_WITH_THEIRS = (INCIDENT, TIMELINE, OPERATION, STORY)
+_FORGOTTEN_WITH_THEIRS = (INCIDENT, TIMELINE, OPERATION, STORY, CROWD)
 """Kinds of cards that are forgotten together with what they show."""
 
 log = structlog.get_logger(__name__)
@@ -152,8 +153,9 @@ async def _forget_operations(tx: Transaction, *, ended_before: datetime) -> int:
 
 async def _forget_stories(tx: Transaction, *, closed_before: datetime) -> int:
     """Forget what was told of Applications, with the cards."""
-    numbers = await argocd_store.purge_stories(tx, closed_before=closed_before, limit=_BATCH)
+    numbers, crowds = await argocd_store.purge_stories(tx, closed_before=closed_before, limit=_BATCH)
     await cards_store.forget(tx, STORY, [str(number) for number in numbers])
+    await cards_store.forget(tx, CROWD, [str(number) for number in crowds])
     return len(numbers)
 
 

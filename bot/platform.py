@@ -6,6 +6,8 @@ import aiohttp
 
 from bot.access.service import Access
 from bot.argocd.cluster import ArgoCluster
+from bot.argocd.crowds import CARD as CROWD
+from bot.argocd.crowds import CrowdCards
 from bot.argocd.finding import Owners
 from bot.argocd.guard import Pod
 from bot.argocd.links import Links
@@ -73,7 +75,10 @@ class Platform:
         desk.wake = news.wake
         self.loops = (*self._argo.loops, news)
         """What runs as long as this process leads."""
-        self.cards = {STORY: NewsCards(database, Links(self._argo, argocd))}
+        self.cards: dict[str, NewsCards | CrowdCards] = {
+            STORY: NewsCards(database, Links(self._argo, argocd)),
+            CROWD: CrowdCards(database),
+        }
         """Who renders its cards, by kind."""
 
     def find_app(self, labels: Mapping[str, str]) -> str | None:

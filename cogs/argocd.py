@@ -7,6 +7,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.argocd.card.changes import render_differences
+from bot.argocd.card.crowds import CROWD
 from bot.argocd.card.ending import render_ending
 from bot.argocd.card.listing import render_list, render_tree
 from bot.argocd.card.parts import (
@@ -63,6 +64,7 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
         actions.register(TERMINATE, self._press_terminate)
         actions.register(REFRESH_SET, self._press_refresh_set)
         actions.register(STORY, self._press_story)
+        actions.register(CROWD, self._press_crowd)
         actions.register_select(OPEN, self._choose_application)
         actions.register_select(OPEN_SET, self._choose_set)
         actions.register_select(ROLL_BACK, self._choose_rollback)
@@ -84,11 +86,7 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
         text: Words = "",
     ) -> None:
         """List Applications, those that need somebody first."""
-        await defer(interaction)
-        wanted = Wanted(project=project, health=health, sync=sync, text=text)
-        await reply(
-            interaction, render_list(await self._argocd.list_applications(wanted, by=actor_from(interaction)))
-        )
+        await self._show_list(interaction, Wanted(project=project, health=health, sync=sync, text=text))
 
     @app_commands.command()
     @app_commands.describe(app="The Application")
@@ -252,6 +250,9 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
         standing = await self._argocd.story_status(int(key), by=actor_from(interaction))
         await reply(interaction, render_status(standing))
 
+    async def _press_crowd(self, interaction: Interaction, _key: str) -> None:
+        await self._show_list(interaction, Wanted())
+
     async def _press_diff(self, interaction: Interaction, key: str) -> None:
         name, page = page_in(key)
         if page is None:
@@ -284,6 +285,11 @@ class ArgoCdCog(commands.GroupCog, group_name="argocd", group_description="Appli
 
     async def _choose_rollback(self, interaction: Interaction, key: str, values: Sequence[str]) -> None:
         await self._propose_rollback(interaction, name_in(key), values[0], prune=False)
+
+    async def _show_list(self, interaction: Interaction, wanted: Wanted) -> None:
+        await defer(interaction)
+        found = await self._argocd.list_applications(wanted, by=actor_from(interaction))
+        await reply(interaction, render_list(found))
 
     async def _show_status(self, interaction: Interaction, name: str) -> None:
         await defer(interaction)

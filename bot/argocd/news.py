@@ -15,6 +15,7 @@ import structlog
 from bot.argocd import store
 from bot.argocd.card.stories import render_story
 from bot.argocd.cluster import ArgoCluster
+from bot.argocd.crowds import Crowds
 from bot.argocd.detail import HistoryEntry
 from bot.argocd.links import Links
 from bot.argocd.model import Application, HealthStatus
@@ -74,6 +75,7 @@ class NewsDesk:
         """Take the leading database, the rooms below, and what is watched."""
         self._database = database
         self._cards = cards
+        self._crowds = Crowds(cards)
         self._notes = SyncNotes(journal, argo)
         self._argo = argo
         self._clock = clock
@@ -308,14 +310,17 @@ class NewsDesk:
         if last is not None and (last.closed_at is None or now - last.closed_at < REOPENS_WITHIN):
             return replace(last, closed_at=None)
         opened_at = happenings_of(_in_order(fresh), application, now=now)[0].at
-        return await store.insert_story(tx, key=key, channel_id=channel, opened_at=opened_at)
+        return await self._crowds.begin(tx, key=key, channel_id=channel, opened_at=opened_at, now=now)
 
     async def _find(self, tx: Transaction, number: int | None) -> Story | None:
         return await store.find_story(tx, number) if number is not None else None
 
     async def _save(self, tx: Transaction, story: Story) -> None:
         await store.save_story(tx, story)
-        await self._cards.want(tx, CARD, str(story.id), story.channel_id)
+        if story.crowd is None:
+            await self._cards.want(tx, CARD, str(story.id), story.channel_id)
+        else:
+            await self._crowds.want(tx, story.crowd, story.channel_id, now=self._clock.now())
         log.info("argocd_news_told", app=str(story.key), wrong=sorted(each.value for each in story.wrong))
 
 

@@ -33,7 +33,10 @@ story = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("closed_at", UtcDateTime, index=True),
     Column("body", Json, nullable=False),
+    Column("told_at", UtcDateTime),
+    Column("crowd", BigId, index=True),
     Index("ix_argocd_episode_app", "namespace", "name", "id"),
+    Index("ix_argocd_episode_told", "channel_id", "told_at"),
 )
 
 
@@ -78,13 +81,16 @@ async def forget_seen(tx: Transaction, key: ObjectKey) -> None:
     await tx.execute(seen.delete().where(seen.c.namespace == key.namespace, seen.c.name == key.name))
 
 
-async def insert_story(tx: Transaction, *, key: ObjectKey, channel_id: int, opened_at: datetime) -> Story:
+async def insert_story(
+    tx: Transaction, *, key: ObjectKey, channel_id: int, opened_at: datetime, told_at: datetime
+) -> Story:
     """Begin a story."""
     values = {
         "namespace": key.namespace,
         "name": key.name,
         "channel_id": channel_id,
         "opened_at": opened_at,
+        "told_at": told_at,
         "body": {},
     }
     number = (await tx.execute(story.insert().values(values).returning(story.c.id))).scalar_one()
@@ -93,7 +99,7 @@ async def insert_story(tx: Transaction, *, key: ObjectKey, channel_id: int, open
 
 async def save_story(tx: Transaction, what: Story) -> None:
     """Save a story in place of what was kept of it."""
-    values = {"closed_at": what.closed_at, "body": _body(what)}
+    values = {"closed_at": what.closed_at, "body": _body(what), "crowd": what.crowd}
     await tx.execute(update(story).where(story.c.id == what.id).values(values))
 
 
@@ -119,14 +125,44 @@ async def find_last_story(tx: Transaction, key: ObjectKey, channel_id: int) -> S
     return _story(row) if row is not None else None
 
 
-async def purge_stories(tx: Transaction, *, closed_before: datetime, limit: int) -> list[int]:
-    """Forget stories that ended long ago; return their numbers, for their cards."""
-    old = select(story.c.id).where(story.c.closed_at < closed_before)
-    rows = await tx.execute(old.order_by(story.c.closed_at).limit(limit))
+async def list_told_at(tx: Transaction, channel_id: int, *, since: datetime, limit: int) -> list[datetime]:
+    """Return when stories of a channel that go on were first told."""
+    told = select(story.c.told_at).where(
+        story.c.channel_id == channel_id, story.c.told_at > since, story.c.closed_at.is_(None)
+    )
+    return [row.told_at for row in await tx.execute(told.limit(limit))]
+
+
+async def find_crowd(tx: Transaction, channel_id: int, *, since: datetime) -> int | None:
+    """Return the crowd of a channel that a story has joined since then, the last one first."""
+    joined = (
+        select(story.c.crowd)
+        .where(story.c.channel_id == channel_id, story.c.told_at > since, story.c.crowd.is_not(None))
+        .order_by(story.c.told_at.desc(), story.c.id.desc())
+        .limit(1)
+    )
+    found: int | None = (await tx.execute(joined)).scalar()
+    return found
+
+
+async def list_crowd(tx: Transaction, number: int) -> list[Story]:
+    """Return the stories of a crowd, oldest first."""
+    rows = await tx.execute(select(story).where(story.c.crowd == number).order_by(story.c.id))
+    return [_story(row) for row in rows]
+
+
+async def purge_stories(
+    tx: Transaction, *, closed_before: datetime, limit: int
+) -> tuple[list[int], list[int]]:
+    """Forget stories that ended long ago; return their numbers and those of whole crowds, for their cards."""
+    old = select(story.c.id, story.c.crowd).where(story.c.closed_at < closed_before)
+    rows = (await tx.execute(old.order_by(story.c.closed_at).limit(limit))).all()
     numbers = [int(row.id) for row in rows]
+    crowds = {int(row.crowd) for row in rows if row.crowd is not None}
     if numbers:
         await tx.execute(story.delete().where(story.c.id.in_(numbers)))
-    return numbers
+    left = await tx.execute(select(story.c.crowd).where(story.c.crowd.in_(crowds)).distinct())
+    return numbers, sorted(crowds.difference(row.crowd for row in left))
 
 
 def _seen(row: Row[Any]) -> Seen:
@@ -166,4 +202,5 @@ def _story(row: Row[Any]) -> Story:
         ),
         wrong=frozenset(News(each) for each in body.get("wrong", ())),
         facts=body.get("facts", {}),
+        crowd=row.crowd,
     )

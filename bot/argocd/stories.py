@@ -5,7 +5,7 @@ than a moment, and ends when nothing is; whatever happens in between belongs to 
 What was wrong already when the bot first saw the Application is no news.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -25,6 +25,9 @@ from bot.kube.model import ObjectKey
 
 REOPENS_WITHIN: Final = timedelta(minutes=30)
 """What is wrong again so soon after all was well goes on with the same story."""
+MOST_ALONE: Final = 10
+"""Stories that begin in a channel within `TOGETHER_WITHIN` and go on, each on a card of its own."""
+TOGETHER_WITHIN: Final = timedelta(minutes=10)
 
 _MOST_HAPPENINGS: Final = 12
 _LONGEST_WORDS: Final = 300
@@ -108,6 +111,29 @@ class Story:
     facts: Mapping[str, str] = field(default_factory=dict)
     """Plain: `project`, `namespace`, `cluster`, `health`, `sync`, `phase`, `revision`, `message`,
     `error`, `out_of_sync` (a number), `differs` (names, with commas between)."""
+    crowd: int | None = None
+    """The number of the first story of those that it shares a card with; None: it has a card of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crowd:
+    """Stories that are told together: what their card shows."""
+
+    id: int
+    """The number of the first."""
+    stories: tuple[Story, ...]
+    """One for each Application; at least one."""
+
+    @property
+    def opened_at(self) -> datetime:
+        """When the first of them began."""
+        return min(story.opened_at for story in self.stories)
+
+    @property
+    def closed_at(self) -> datetime | None:
+        """When the last of them ended; None: some go on."""
+        ends = [story.closed_at for story in self.stories if story.closed_at is not None]
+        return max(ends) if len(ends) == len(self.stories) else None
 
 
 def sync_name(sync: SyncSummary) -> str:
@@ -256,3 +282,17 @@ def is_quiet_deployment(application: Application, policy: NewsPolicy) -> bool:
 def go_on(story: Story, happenings: Sequence[Happening]) -> Story:
     """Return a story with what happened since."""
     return replace(story, happenings=(*story.happenings, *happenings)[-_MOST_HAPPENINGS:])
+
+
+def is_crowded(told_at: Collection[datetime], *, now: datetime) -> bool:
+    """Tell whether a story that begins now shares a card.
+
+    `told_at` says when those of its channel that go on were first told: not when they began,
+    which Argo CD may tell long afterwards.
+    """
+    return sum(now - at < TOGETHER_WITHIN for at in told_at) >= MOST_ALONE
+
+
+def crowd_of(number: int, stories: Iterable[Story]) -> Crowd:
+    """Return the crowd of these stories, oldest first; of each Application the newest counts."""
+    return Crowd(id=number, stories=tuple({story.key: story for story in stories}.values()))

@@ -7,11 +7,9 @@ import pytest
 from sqlalchemy import update
 
 from bot.argocd.card.stories import render_story
-from bot.argocd.news import CARD, NewsDesk
 from bot.argocd.settings import ArgoSettings, compile_news
 from bot.argocd.store import seen as seen_table
 from bot.argocd.stories import News, NewsPolicy, Route
-from bot.cards.store import find_card
 from bot.core.errors import UnavailableError
 from bot.core.loops import AT_ONCE
 from bot.core.matchers import Matcher, MatchOp, parse_matchers
@@ -21,74 +19,10 @@ from bot.demo.cluster.repositories import Piece
 from bot.journal.changes import changes_of
 from bot.journal.model import Outcome
 from bot.journal.words import change_words
-from tests.support.argo_desk import CONFIG, GITOPS, REPO, WEB, Desk
-from tests.support.clock import NOON
+from tests.support.argo_desk import CONFIG, GITOPS, REPO, WEB
+from tests.support.argo_news import EVERYTHING, LONG_AGO, Newsroom
 
-EVERYTHING = NewsPolicy(routes=(Route(channel_id=GITOPS),))
-LONG_AGO = NOON - timedelta(days=1)
 NEWER = Piece(kind="Deployment", name="web", image="shop:2")
-
-
-class Newsroom:
-    """A process of the bot that watches what happens."""
-
-    def __init__(self, desk, policy=EVERYTHING):
-        self.desk = desk
-        self.policy = policy
-        self.before = 0
-        self.news = NewsDesk(
-            desk.leading, desk.cards, desk.journal, desk.argo, clock=desk.clock, policy=lambda: self.policy
-        )
-
-    async def look(self, times=1):
-        """Let time go by; Argo CD and then the bot look."""
-        for _ in range(times):
-            await self.desk.stage.step()
-            await self.desk.catch_up()
-            while await self.news.step() == AT_ONCE:
-                pass
-
-    async def began(self):
-        """Forget what was noted while everything was made ready."""
-        await self.look()
-        self.before = len(await self.entries())
-
-    async def entries(self):
-        return [entry for entry in await self.desk.entries() if entry.action == "argocd:synced"]
-
-    async def notes(self):
-        """The syncs that were noted since, as who and what became of it."""
-        return [
-            (entry.detail.get("by") or entry.detail.get("how"), entry.outcome.value, entry.app)
-            for entry in (await self.entries())[self.before :]
-        ]
-
-    async def noted(self, name="shop"):
-        """The syncs of one Application, as they stand in the journal: when, who, from and to what."""
-        async with self.desk.leading.reading() as tx:
-            found = await self.desk.journal.list_changes(tx, apps=[f"argocd/{name}"], since=LONG_AGO)
-        return [
-            (one.at, one.entry.detail.get("by"), one.entry.detail.get("from"), one.entry.detail["to"])
-            for one in reversed(found)
-        ]
-
-    async def story(self, number=1):
-        return await self.news.get(number)
-
-    async def card(self, number=1, channel=GITOPS):
-        async with self.desk.leading.reading() as tx:
-            return await find_card(tx, CARD, str(number), channel)
-
-
-@pytest.fixture
-async def newsdesk(stage, database, tmp_path):
-    async with Desk(stage, database, tmp_path) as opened:
-        yield opened
-
-
-@pytest.fixture
-async def room(newsdesk):
-    return Newsroom(newsdesk)
 
 
 async def refreshed(stage, name="shop"):

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from bot.argocd.news import NewsDesk
 from bot.argocd.settings import ArgoSettings
+from bot.argocd.stories import MOST_ALONE, NewsPolicy, Route
 from bot.chat.layout import CRITICAL, GOOD, RUNNING
+from bot.core.loops import AT_ONCE
 from bot.database.engine import Database
 from bot.demo.cluster.applications import a_project, a_window, an_application, an_application_set
 from bot.demo.cluster.argocd_server import TOKEN, ArgoCdServer
@@ -95,6 +98,45 @@ async def test_the_state_of_an_application_is_told_privately(town):
     assert "### HEALTHY · shop" in words_of(shown.response)
     assert list(buttons_of(shown.response)) == ["Sync…", "Diff", "History", "Refresh"]
     assert town.gitops.history() == []
+
+
+async def test_a_crowd_is_one_message_that_opens_each_of_its_applications(town):
+    news = NewsDesk(
+        town.desk.leading,
+        town.desk.cards,
+        town.desk.journal,
+        town.desk.argo,
+        clock=town.desk.clock,
+        policy=lambda: NewsPolicy(routes=(Route(channel_id=town.gitops.id),), settle=timedelta(0)),
+    )
+
+    async def are(sync):
+        for number in range(MOST_ALONE + 13):
+            status = {"health": {"status": "Healthy"}, "sync": {"status": sync}}
+            town.stage.put(f"app-{number:02}", status=status)
+        await town.desk.catch_up()
+        while await news.step() == AT_ONCE:
+            pass
+        await town.world.settle()
+
+    await news.step()
+    await are("OutOfSync")
+    told, card = town.gitops.history(), town.card
+    assert len(told) == MOST_ALONE + 1
+    assert "### 13 Applications · OUT OF SYNC 13" in words_of(card)
+    assert files_of(card) == ["applications-11.txt"]
+    opened = await town.alice.select(card, ["argocd/app-10"])
+    assert opened.ephemeral
+    assert "### OUT OF SYNC · app-10" in words_of(opened.response)
+    listed = await town.alice.click(card, label="List Applications")
+    assert listed.ephemeral
+    assert "### 23 Applications" in words_of(listed.response)
+
+    await are("Synced")
+    town.desk.clock.advance(timedelta(seconds=5))
+    await town.world.settle()
+    assert [message.id for message in town.gitops.history()] == [message.id for message in told]
+    assert "### ALL WELL AGAIN · 13 Applications" in words_of(town.card)
 
 
 async def test_a_list_opens_each_of_its_applications(drifted):

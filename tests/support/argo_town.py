@@ -4,6 +4,11 @@ import time
 from typing import Any
 
 from bot.access.model import Grant, Policy
+from bot.argocd.crowds import CARD as CROWD
+from bot.argocd.crowds import CrowdCards
+from bot.argocd.links import Links
+from bot.argocd.news import CARD as STORY
+from bot.argocd.news import NewsCards
 from bot.cards.courier import Courier
 from bot.chat.handlers import Actions
 from bot.chat.messages import DiscordMessages
@@ -28,7 +33,11 @@ class World:
             desk.leading,
             DiscordMessages(lambda: self.bot),
             self.pacing,
-            {OPERATION: OperationCards(desk.leading)},
+            {
+                OPERATION: OperationCards(desk.leading),
+                STORY: NewsCards(desk.leading, Links(desk.argo, lambda: desk.settings)),
+                CROWD: CrowdCards(desk.leading),
+            },
             clock=desk.clock,
             fallback_channel=lambda: None,
         )

@@ -27,7 +27,7 @@ STORY: Final = "argo-news"
 """The action of the button that shows the Application of a story; its key is the story's number."""
 
 _MOST_LINES: Final = 6
-_HEADS: Final[Mapping[News, str]] = {
+HEADS: Final[Mapping[News, str]] = {
     News.SYNC_FAILED: "SYNC FAILED",
     News.DEGRADED: "DEGRADED",
     News.ERROR: "BROKEN",
@@ -55,7 +55,7 @@ _COLOURS: Final = {
 
 def render_story(story: Story, *, url: str | None = None) -> Rendered:
     """Render a story: what is wrong now, what happened, and what can be done; one that is over is short."""
-    head, colour = _head(story)
+    head, colour = head_of(story)
     is_open = story.closed_at is None
     view = layout.view(
         layout.container(
@@ -71,13 +71,14 @@ def render_story(story: Story, *, url: str | None = None) -> Rendered:
     return Rendered(view=view, marker=custom_id(STORY, str(story.id)), silent=True)
 
 
-def _head(story: Story) -> tuple[str, discord.Colour]:
+def head_of(story: Story) -> tuple[str, discord.Colour]:
+    """Return in capitals what is worst about a story, and its colour."""
     last = story.happenings[-1].news if story.happenings else News.WELL
     if story.closed_at is None:
-        worst = next((each for each in _HEADS if each in story.wrong), None)
+        worst = next((each for each in HEADS if each in story.wrong), None)
         if worst is None and last is not News.DEPLOYED:
             return "NOT YET WELL", layout.RUNNING
-        return _HEADS[worst or last], _COLOURS[worst or last]
+        return HEADS[worst or last], _COLOURS[worst or last]
     match last:
         case News.DELETED:
             return "DELETED", layout.QUIET

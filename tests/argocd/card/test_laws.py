@@ -1,5 +1,6 @@
 """Whatever Argo CD says, its cards can be sent, and ping nobody."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import discord
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.argocd.card.changes import render_differences
+from bot.argocd.card.crowds import render_crowd
 from bot.argocd.card.ending import render_ending
 from bot.argocd.card.listing import render_list, render_tree
 from bot.argocd.card.parts import key_of, name_in, page_in, page_key
@@ -14,6 +16,7 @@ from bot.argocd.card.past import render_history
 from bot.argocd.card.sets import render_set, render_set_refreshed, render_sets
 from bot.argocd.card.standing import render_refreshed, render_status
 from bot.argocd.model import Application
+from bot.argocd.stories import News, Story, crowd_of
 from bot.argocd.views import (
     Commit,
     Differences,
@@ -45,6 +48,10 @@ OPERATIONS = st.builds(
 )
 KNOWN = {Operation: OPERATIONS}
 OURS = frozenset({f"<@{ADA.id}>", f"<#{CHANNEL}>"})
+TROUBLE = {
+    frozenset[News]: st.frozensets(st.sampled_from(News)),
+    Mapping[str, str]: st.fixed_dictionaries({"error": HOSTILE, "message": HOSTILE}),
+}
 KEYS = st.builds(ObjectKey, st.text(max_size=12), st.text(max_size=12))
 
 
@@ -100,6 +107,17 @@ def test_no_text_breaks_what_is_said_of_sets(listing, standing, refreshed):
 @given(OPERATIONS)
 def test_no_text_breaks_what_is_said_of_an_ending(operation):
     assert_sound(render_ending(operation).view, mentions=OURS)
+
+
+@slowly
+@given(st.lists(anything(Story, TROUBLE), min_size=1, max_size=4), st.integers(1, 5))
+def test_no_text_breaks_a_crowd(stories, times):
+    named = (
+        replace(story, key=ObjectKey(story.key.namespace, f"{story.key.name}{time}"))
+        for story in stories
+        for time in range(times)
+    )
+    assert_sound(render_crowd(crowd_of(7, named)).view)
 
 
 @given(KEYS, st.integers(-1, 99))
