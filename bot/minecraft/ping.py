@@ -78,7 +78,7 @@ class _Attempt:
         return timedelta(seconds=time.perf_counter() - self.started)
 
 
-class _Library:
+class _LazyMcstatus:
     """mcstatus, loaded when it is first needed: 8 MB and 0.1 s that servers named by numbers do without."""
 
     def __init__(self) -> None:
@@ -91,7 +91,7 @@ class _Library:
 
 
 def _load() -> "Mcstatus":
-    from bot.minecraft.mcstatus import Mcstatus  # noqa: PLC0415 (see `_Library`)
+    from bot.minecraft.mcstatus import Mcstatus  # noqa: PLC0415 (see `_LazyMcstatus`)
 
     return Mcstatus()
 
@@ -101,7 +101,7 @@ class Names:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Take the clock that says when to look again."""
-        self.library = _Library()
+        self.mcstatus = _LazyMcstatus()
         self._monotonic = monotonic
         self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, thread_name_prefix="minecraft-names")
         self._found: dict[tuple[Address, Edition], tuple[float, tuple[Address, ...]]] = {}
@@ -131,7 +131,7 @@ class Names:
         if edition is Edition.BEDROCK or address.port is not None or _is_ip(address.host):
             return address
         try:
-            return await (await self.library.get()).follow(address)
+            return await (await self.mcstatus.get()).follow(address)
         except (OSError, *_NONSENSE):
             return address
 
@@ -153,7 +153,7 @@ class Pinger:
     def __init__(self, names: Names | None = None) -> None:
         """Take what looks names up."""
         self._names = names or Names()
-        self._library = self._names.library
+        self._mcstatus = self._names.mcstatus
 
     def close(self) -> None:
         """Let everything go."""
@@ -175,14 +175,14 @@ class Pinger:
     async def _ask(self, server: Server, attempt: _Attempt) -> Answer:
         named, *addresses = await self._names.find(server.address, server.edition)
         if server.edition is Edition.BEDROCK:
-            return await _first_of(addresses, (await self._library.get()).ask_bedrock)
+            return await _first_of(addresses, (await self._mcstatus.get()).ask_bedrock)
         try:
             return await _ask_java(named, addresses, attempt)
         except _NoAnswerError as none:
             if none.trouble not in {Trouble.CLOSED, Trouble.GARBAGE}:
                 raise
             try:
-                return await _first_of(addresses, (await self._library.get()).ask_legacy)
+                return await _first_of(addresses, (await self._mcstatus.get()).ask_legacy)
             except (OSError, *_NONSENSE):
                 raise none from None
 
