@@ -17,6 +17,7 @@ from sqlalchemy import Column, ColumnElement, Integer, Table, Text, and_, func, 
 from bot.core.errors import LostLeadershipError, UnavailableError
 from bot.database.bells import Bell, ring
 from bot.database.engine import FENCE, Database, Transaction
+from bot.database.postgresql import FROZEN_AFTER_SECONDS
 from bot.database.schema import UtcDateTime, metadata
 
 LEASE = timedelta(seconds=10)
@@ -33,6 +34,20 @@ ACT_BEFORE = timedelta(seconds=1)
 """How long before its end nothing is begun any more: it would be on its way when another leads."""
 
 log = structlog.get_logger(__name__)
+
+_END_FROZEN = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+    "WHERE locktype = 'advisory' AND granted AND mode = 'ShareLock' "
+    "AND (classid, objid, objsubid) = (0, :key, 1) AND datname = current_database() "
+    "AND database = datid AND xact_start < clock_timestamp() - make_interval(secs => :seconds)"
+)
+"""End the sessions of a former leader that has been in the same transaction for long.
+
+As a rule the server does so by itself, but not where the process was frozen between preparing a
+statement and executing it: the server takes the statement for one that goes on, and no limit of
+its own holds while it waits for the rest (the extended protocol, before `Sync`).
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+"""
 
 leadership = Table(
     "leadership",
@@ -100,8 +115,7 @@ class Leadership:
             return None  # Seen without the lock, on which all leading transactions would queue.
         async with self._database.transaction() as tx:
             if not self._database.is_sqlite:
-                # Waits for leading transactions in flight; a frozen one is ended by the server.
-                await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": FENCE})
+                await self._pass_fence(tx)
             row = (await tx.execute(select(leadership).where(leadership.c.id == 1))).first()
             if row is None:
                 await tx.execute(
@@ -117,6 +131,13 @@ class Leadership:
                 update(leadership).values(holder=self.holder, epoch=epoch, expires_at=await _lease_end(tx))
             )
             return epoch
+
+    async def _pass_fence(self, tx: Transaction) -> None:
+        """Wait for leading transactions in flight, but not for those of a process that is frozen."""
+        ended = await tx.execute(_END_FROZEN, {"key": FENCE, "seconds": float(FROZEN_AFTER_SECONDS)})
+        if count := len(ended.all()):
+            log.warning("frozen_transactions_ended", count=count)
+        await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": FENCE})
 
     async def renew(self, epoch: int) -> bool:
         """Extend the lease; False when somebody else leads now."""

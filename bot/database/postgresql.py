@@ -17,7 +17,7 @@ from bot.database.limits import Limits
 
 _GRACE_SECONDS = 2.0
 """What the client gives the server beyond the server's own limit for a statement."""
-_FROZEN_AFTER_SECONDS = 5
+FROZEN_AFTER_SECONDS = 5
 """A process that does nothing in a transaction lets go of its locks, so that another can lead."""
 _UNHEARD_AFTER_SECONDS = 6
 """How long a machine may leave unanswered what was sent to it, before it counts as gone."""
@@ -109,7 +109,7 @@ def _session(longest_seconds: float | None) -> str:
     """
     settings = {
         "statement_timeout": f"{round(longest_seconds * 1000) if longest_seconds else 0}ms",
-        "idle_in_transaction_session_timeout": f"{_FROZEN_AFTER_SECONDS if longest_seconds else 0}s",
+        "idle_in_transaction_session_timeout": f"{FROZEN_AFTER_SECONDS if longest_seconds else 0}s",
         # The same for the server's end, also while it waits for somebody frozen to read an answer.
         "tcp_keepalives_idle": f"{_KEEPALIVE['TCP_KEEPIDLE']}s",
         "tcp_keepalives_interval": f"{_KEEPALIVE['TCP_KEEPINTVL']}s",

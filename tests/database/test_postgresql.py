@@ -273,6 +273,27 @@ async def test_a_renewal_without_an_answer_is_tried_again_on_another_connection(
         await asyncio.wait([kept])
 
 
+async def test_a_leader_frozen_between_preparing_a_statement_and_executing_it_is_followed(url, monkeypatch):
+    # Moves no clock, but makes what began just now count as begun long ago.
+    monkeypatch.setattr(leadership, "FROZEN_AFTER_SECONDS", 0.0)
+    async with Database(url) as ours, Database(url) as theirs:
+        one, two = Leadership(ours, "one"), Leadership(theirs, "two")
+        epoch = await one.acquire()
+
+        async def freeze():
+            async with ours.under(epoch).transaction() as tx:
+                raw = await tx._connection.get_raw_connection()
+                # The server waits for the rest from here on, and none of its own limits holds.
+                await raw.driver_connection.prepare("SELECT 1")
+                async with theirs.transaction() as other:
+                    await other.execute(text("UPDATE leadership SET expires_at = clock_timestamp()"))
+                assert await two.acquire() == epoch + 1
+
+        with pytest.raises(UnavailableError):
+            await freeze()
+        assert (await two.find_leader()).holder == "two"
+
+
 async def test_a_leader_without_answers_stops_before_the_end_of_its_lease(url, hurried):
     async with Database(url) as database:
         one = Leadership(database, "one")
