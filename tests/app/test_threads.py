@@ -112,6 +112,23 @@ async def test_a_timeline_of_unknown_outcome_is_not_said_twice(town, config):
     town.assert_nothing_was_said_twice()
 
 
+async def test_a_thread_of_unknown_outcome_is_found_although_all_is_over_meanwhile(town, config):
+    town.server.faults.add("POST", THREADS, HANG, after_commit=True)
+    async with an_app(config) as app:
+        await post(app.port, fires())
+        await town.server.wait_for(town.threads)
+        await post(app.port, resolves())
+        await town.see("DiskFull", "RESOLVED")
+        await app.die()
+    town.server.release()
+    async with an_app(config):
+        await town.server.wait_for(lambda: all(thread.archived for thread in town.threads()), 20)
+    [thread] = town.threads()
+    [told] = town.server.messages(thread)
+    assert "Resolved" in told.text
+    settled(town)
+
+
 async def test_an_outage_delays_threads_and_loses_none(town, config):
     town.server.faults.add("POST", THREADS, server_error(503), times=3)
     async with an_app(config) as app:

@@ -36,6 +36,7 @@ class Thread:
     state: ThreadState
     thread_id: int | None
     told_name: str | None
+    """Of one that is absent: under which name it was begun; it may be there all the same."""
     told_archived: bool
     wanted: int
     """Counts up with each reason to look again."""
@@ -57,12 +58,13 @@ class Step(Enum):
 def next_step(thread: Thread) -> Step:
     """Say what Discord is to be told of a thread.
 
-    What is over before it had a thread gets none. A name changes only where people see it: in the open.
+    What is over before a thread was begun gets none; one that was begun is found, and must not stay open.
+    A name changes only where people see it: in the open.
     """
     if thread.state is ThreadState.GONE:
         return Step.NOTHING
     if thread.state is ThreadState.ABSENT:
-        return Step.NOTHING if thread.over else Step.START
+        return Step.NOTHING if thread.over and thread.told_name is None else Step.START
     if thread.archived != thread.told_archived:
         return Step.ARCHIVE if thread.archived else Step.OPEN
     if not thread.archived and thread.name != thread.told_name:

@@ -74,7 +74,7 @@ class Threads:
     ) -> None:
         """Have a card carry a thread of this name, archived when it is over.
 
-        What is over before it had one gets none.
+        What is over before one was begun gets none.
         """
         name = cut_plain(plain(name), LONGEST_NAME)
         known = await store.find_thread(tx, kind, key, channel_id)
@@ -236,6 +236,9 @@ class ThreadKeeper:
                     await store.mark_agreed(tx, due.thread)
 
     async def _start(self, due: store.Due) -> None:
+        if due.thread.told_name is None:
+            async with self._database.transaction() as tx:
+                await store.mark_begun(tx, due.thread)
         try:
             thread_id = await self._messages.start_thread(due.posted_in, due.message_id, due.thread.name)
         except ThreadExistsError:

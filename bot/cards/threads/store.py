@@ -198,8 +198,16 @@ async def want(tx: Transaction, known: Thread, **values: object) -> None:
     )
 
 
+async def mark_begun(tx: Transaction, known: Thread) -> None:
+    """Note that a thread is being started, so that it is looked for whatever happens meanwhile."""
+    await tx.execute(update(thread).where(*_which(known)).values(told_name=known.name))
+
+
 async def mark_live(tx: Transaction, known: Thread, *, thread_id: int) -> None:
-    """Note that a thread was started, open and under the name that was wanted then."""
+    """Note that a thread was started, open and under the name that was wanted then.
+
+    One that is to be in the archive does not agree yet.
+    """
     await _agree(
         tx,
         known,
@@ -207,7 +215,7 @@ async def mark_live(tx: Transaction, known: Thread, *, thread_id: int) -> None:
         thread_id=thread_id,
         told_name=known.name,
         told_archived=False,
-        delivered=known.wanted,
+        delivered=known.delivered if known.archived else known.wanted,
     )
 
 
