@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.alerting import a_policy, a_route
 from tests.support.alerts import a_body, an_entry
@@ -169,6 +170,15 @@ async def test_without_permission_for_threads_the_card_works_as_without(threads)
     assert threads.alerts.threads == []
     assert len(threads.world.refused_threads) == 1
     await threads.world.pass_time(timedelta(minutes=11))
+
+
+async def test_what_was_refused_a_thread_and_is_over_gets_none_later(threads):
+    threads.env.inject_error("POST", "/channels/*/messages/*/threads", status=403, code=50013, times=1)
+    await fire(threads)
+    await resolve(threads)
+    async with threads.world.rooms.database.reading() as tx:
+        assert (await tx.execute(text("SELECT wanted - delivered FROM thread"))).scalars().all() == [0]
+    assert threads.alerts.threads == []
 
 
 async def test_names_from_outside_are_plain_and_fit(threads):

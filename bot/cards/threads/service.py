@@ -13,7 +13,7 @@ import structlog
 from bot.cards.model import backoff
 from bot.cards.store import Cards
 from bot.cards.threads import store
-from bot.cards.threads.model import LONGEST_NAME, Step, Thread, next_step
+from bot.cards.threads.model import LONGEST_NAME, Step, Thread, ThreadState, next_step
 from bot.chat.errors import (
     ChannelForbiddenError,
     ChannelGoneError,
@@ -203,6 +203,7 @@ class ThreadKeeper:
             self._pacing.hold(place, _VERBS[step], error.retry_after)
         except MessageGoneError:
             # The courier finds that out as well, and posts the card again: its new message can have a thread.
+            await self._see_none(thread)
             await self._put_aside(thread)
         except (
             ChannelGoneError,
@@ -271,8 +272,15 @@ class ThreadKeeper:
     async def _refuse(self, thread: Thread, error: MachineError) -> None:
         log.warning("thread_refused", kind=thread.kind, key=thread.key, why=str(error))
         self._pacing.hold(thread.channel_id, Verb.THREAD, REFUSED_FOR.total_seconds())
+        await self._see_none(thread)
         await self._put_aside(thread, first=REFUSED_FOR)
         self._on_refusal(thread, str(error))
+
+    async def _see_none(self, thread: Thread) -> None:
+        """Note that nothing came of a start; of an earlier one something may have."""
+        if thread.state is ThreadState.ABSENT and thread.told_name is None:
+            async with self._database.transaction() as tx:
+                await store.mark_begun(tx, thread, begun=False)
 
     async def _leave_alone(self, thread: Thread, error: MachineError) -> None:
         """Try again when it is unlocked, or later: what a moderator did to one thread is about no other."""

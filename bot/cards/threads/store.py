@@ -198,9 +198,9 @@ async def want(tx: Transaction, known: Thread, **values: object) -> None:
     )
 
 
-async def mark_begun(tx: Transaction, known: Thread) -> None:
-    """Note that a thread is being started, so that it is looked for whatever happens meanwhile."""
-    await tx.execute(update(thread).where(*_which(known)).values(told_name=known.name))
+async def mark_begun(tx: Transaction, known: Thread, *, begun: bool = True) -> None:
+    """Note that a thread is being started, so that it is looked for then; or that none came of it."""
+    await tx.execute(update(thread).where(*_which(known)).values(told_name=known.name if begun else None))
 
 
 async def mark_live(tx: Transaction, known: Thread, *, thread_id: int) -> None:
